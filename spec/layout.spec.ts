@@ -72,6 +72,7 @@ const ARROWS: Record<string, string[]> = {
     'source/backoff.ts',
     'source/report.ts',
     'source/retry-loop.ts',
+    'source/rounds.ts',
     'source/sql/',
     'mysql2',
     '@vlasky/zongji',

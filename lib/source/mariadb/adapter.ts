@@ -26,8 +26,8 @@ import type { TableOptions, TableReference } from './table.ts'
 /**
  * Adapts a MariaDB server as a source: tables are collections, rows are documents. Made by {@link mariadb}.
  *
- * Positions are `<epoch>.<file>-<birth>.<offset>.<ordinal>`: places in the server's binary log, where the epoch
- * identifies the server. They are the same on every node.
+ * Positions are `<epoch>.<file>-<birth>.<offset>.<ordinal>`: places in the server's binary log, where the
+ * epoch identifies the server. They are the same on every node.
  */
 export class MariadbAdapter implements Adapter {
   readonly name = 'mariadb'
@@ -192,8 +192,8 @@ function honoured(from: string | undefined, epoch: string, head: string) {
 const adapters = new WeakMap<Pool, MariadbAdapter>()
 
 /**
- * Adapts a server as a source. The same pool gives the same adapter, so that a process follows the server once.
- * The options of the first call count.
+ * Adapts a server as a source. The same pool gives the same adapter, so that a process follows the server
+ * once. The options of the first call count.
  *
  *     const db = mariadb(mysql.createPool({ uri: 'mysql://particle@localhost/app' }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })

@@ -34,6 +34,8 @@ export class Definitions implements Followed {
   /** Counts the changes of each definition, so that a load that began before one has no effect. */
   readonly #generations = new Map<string, number>()
   readonly #loading = new Set<string>()
+  /** The tables whose rows the dump decodes. */
+  readonly #selected = new Set<string>()
   /** The collections by the names of their tables. */
   #collections = new Map<string, string>()
   #size = 0
@@ -78,8 +80,29 @@ export class Definitions implements Followed {
     void this.#reload(collection).finally(() => this.#loading.delete(collection))
   }
 
+  /** Selects the tables whose rows are wanted now, and returns them by their databases. */
+  select(): Record<string, string[]> {
+    // Has no names of its own, because a database may be named as a property of each object.
+    const tables: Record<string, string[]> = Object.create(null)
+    this.#selected.clear()
+    for (const reference of this.references) {
+      for (const table of this.#tablesOf(reference)) {
+        tables[table.database] = [...(tables[table.database] ?? []), table.name]
+        this.#selected.add(textOf(table))
+      }
+    }
+    return tables
+  }
+
+  /** Returns the collections that depend on rows of a table that is not selected. */
+  unselected(): string[] {
+    return [...this.references]
+      .filter((reference) => this.#tablesOf(reference).some((table) => !this.#selected.has(textOf(table))))
+      .map(({ collection }) => collection)
+  }
+
   /** Returns the tables whose rows a collection depends on: its own, and the parents of foreign keys. */
-  tablesOf({ collection, database, name }: TableReference): TableName[] {
+  #tablesOf({ collection, database, name }: TableReference): TableName[] {
     return [{ database, name }, ...this.parents(collection)]
   }
 

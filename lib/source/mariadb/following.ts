@@ -1,6 +1,5 @@
 import type { Pool } from 'mysql2'
 import { isoTime } from '../../model/iso-time.ts'
-import { pause, persist } from '../backoff.ts'
 import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
 import { Rounds } from '../rounds.ts'
@@ -11,8 +10,9 @@ import type { LogEvent } from './log-event.ts'
 import type { LogFiles } from './log-files.ts'
 import { splitFileName } from './packet.ts'
 import { connectionOptions } from './pool.ts'
-import { comparePlaces, comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
+import { comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
 import { isHopeless } from './server.ts'
+import { Settling } from './settling.ts'
 import { loadDefinition } from './snapshot.ts'
 import { type Transaction, Transactions } from './transaction.ts'
 import { Translation } from './translation.ts'
@@ -30,7 +30,6 @@ export interface FollowingOptions extends Pick<DefinitionsOptions, 'references'>
 }
 
 const HEARTBEAT_MS = 5000
-const SETTLING_MS = 50
 
 /**
  * Follows the binary log for one listener: keeps a dump open, joins its events to transactions, and reports
@@ -48,15 +47,12 @@ export class Following {
   readonly #listener: ChangeListener
   readonly #loop: RetryLoop
   readonly #definitions: Definitions
+  readonly #settling: Settling
   readonly #rounds = new Rounds()
   #transactions = new Transactions()
   #dump: Dump | undefined
-  /** The tables whose rows the dump decodes. */
-  #selected = new Set<string>()
   /** The collections to read again as soon as no transaction is under way. */
   readonly #again = new Set<string>()
-  /** The collections to read again after a commit of XA, and the places from which on the engine has it. */
-  readonly #settled = new Map<ReadonlySet<string>, Place>()
   /** The place to start the next dump at; `undefined` for now. */
   #place: Place | undefined
   /** Explains why the place was given up. */
@@ -84,6 +80,12 @@ export class Following {
       isHopeless: (error) => !isUndecodable(error) && isHopeless(error),
       failed: (error) => this.#failed(error),
       recovered: () => listener.progress(this.position),
+    })
+    this.#settling = new Settling({
+      files: options.files,
+      settled: () => this.#schedule(),
+      failed: (error) => listener.error(error),
+      signal: this.#loop.signal,
     })
     this.#rounds.begin(
       options.checkInterval,
@@ -143,7 +145,7 @@ export class Following {
         config: connectionOptions(pool),
         file: name,
         at: place.at,
-        tables: () => this.#tables(),
+        tables: () => this.#definitions.select(),
         heartbeat,
       },
       {
@@ -242,63 +244,13 @@ export class Following {
     for (const change of translation.changes) this.#changes.push(change)
     if (transaction.xid === undefined || translation.changes.length === 0) return
     const collections = new Set(translation.changes.map(({ collection }) => collection))
-    void this.#settle(transaction.xid, collections)
-  }
-
-  /**
-   * Makes collections be read again once the engine has a transaction of XA. MariaDB logs such a commit before
-   * the engine has it: a snapshot between lacks the rows, at a place after the commit.
-   */
-  async #settle(xid: string, collections: ReadonlySet<string>): Promise<void> {
-    const { files } = this.#options
-    const { signal } = this.#loop
-    const ask = async () => ((await files.isPrepared(xid)) ? undefined : await files.end())
-    const failed = (error: unknown) => this.#listener.error(error)
-    try {
-      let end: Place | undefined
-      while (!end) {
-        end = await persist(ask, () => false, failed, signal)
-        if (!end) await pause(SETTLING_MS, signal)
-      }
-      this.#settled.set(collections, end)
-      this.#schedule()
-    } catch (error) {
-      if (!signal.aborted) failed(error)
-    }
-  }
-
-  /** Finds the collections to read again: the log was read up to the place at which the engine had all. */
-  #applySettled(reached: Place): void {
-    for (const [collections, end] of this.#settled) {
-      if (comparePlaces(reached, end) < 0) continue
-      this.#settled.delete(collections)
-      for (const collection of collections) this.#again.add(collection)
-    }
-  }
-
-  /** Returns the tables whose rows are wanted, by their databases. */
-  #tables(): Record<string, string[]> {
-    // Has no names of its own, because a database may be named as a property of each object.
-    const tables: Record<string, string[]> = Object.create(null)
-    this.#selected = new Set()
-    for (const reference of this.#definitions.references) {
-      for (const { database, name } of this.#definitions.tablesOf(reference)) {
-        tables[database] = [...(tables[database] ?? []), name]
-        this.#selected.add(`${database}\0${name}`)
-      }
-    }
-    return tables
+    void this.#settling.add(transaction.xid, collections)
   }
 
   /** Selects the tables that are wanted now. Reads a collection again if its rows may have been left out. */
   #select(): void {
     if (!this.#dump) return
-    const selected = this.#selected
-    for (const reference of this.#definitions.references) {
-      const tables = this.#definitions.tablesOf(reference)
-      if (tables.some(({ database, name }) => !selected.has(`${database}\0${name}`)))
-        this.#again.add(reference.collection)
-    }
+    for (const collection of this.#definitions.unselected()) this.#again.add(collection)
     if (this.#again.size === 0) return
     this.#transactions.widen()
     this.#dump.select()
@@ -330,7 +282,7 @@ export class Following {
       this.#place = this.#reached
       this.#listener.lost('The history is lost: the time of the log went back', reached)
     }
-    this.#applySettled(this.#reached)
+    for (const collection of this.#settling.take(this.#reached)) this.#again.add(collection)
     if (!this.#transactions.isOpen) this.#readAgain()
     const changes = this.#changes
     // Skips the changes that come again after a lost connection.

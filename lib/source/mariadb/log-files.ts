@@ -99,7 +99,7 @@ export class LogFiles {
     })
     if (found === undefined) return PURGED
     if (found !== birth) return RESET
-    if (listed.size < at) return 'the server has lost the end of its log'
+    if (at < FIRST || listed.size < at) return 'the server has lost the end of its log'
     return at < OFFSETS ? undefined : 'the file of the log has more than 4 GiB'
   }
 

@@ -1,5 +1,6 @@
 import type { Pool } from 'mysql2'
 import type { PoolConnection } from 'mysql2/promise'
+import { pause } from '../backoff.ts'
 import { loadTable, lockTable } from './catalog.ts'
 import { onConnection, promised } from './pool.ts'
 import { ask, numberOf } from './session.ts'
@@ -13,6 +14,23 @@ export interface LogPlace {
 
 /** ER_TABLE_DEF_CHANGED: the table was emptied or altered after the snapshot. */
 const ALTERED = 1412
+
+/** The events at the start of a file, before its first transaction. */
+const START_EVENTS: ReadonlySet<string> = new Set([
+  'Format_desc',
+  'Gtid_list',
+  'Binlog_checkpoint',
+  'Start_encryption',
+])
+const MOST_START_EVENTS = 8
+/** The longest start of a file: its list of transactions has 16 bytes for each server. */
+const LONGEST_START = 64 * 1024
+const SETTLING_MS = 5
+/** The longest wait for the checkpoint. A quiet server writes it once InnoDB has flushed, within a second. */
+const MAX_SETTLING_MS = 10_000
+
+/** Keeps a place in the newest file from which on all snapshots are whole. */
+const firstWhole = new WeakMap<Pool, LogPlace>()
 
 /** Runs within a snapshot. Returns `false` if it left rows of a query unread. */
 export type InSnapshot = (connection: PoolConnection, table: Table) => Promise<boolean>
@@ -42,6 +60,7 @@ export async function inSnapshot(
   run: InSnapshot,
   isRepeatable: () => boolean,
 ): Promise<LogPlace> {
+  const end = Date.now() + MAX_SETTLING_MS
   for (;;) {
     const connection = await promised(pool).getConnection()
     let isClean = false
@@ -50,10 +69,12 @@ export async function inSnapshot(
       await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
       const place = await placeOf(connection)
       const table = await lockedTable(pool, connection, reference)
-      const isSame = !(await isAltered(connection, place))
-      isClean = !isSame || !table || (await run(connection, table))
+      const isWhole = Date.now() > end || (await hasAllBefore(pool, connection, place))
+      const isExact = isWhole && !(await isAltered(connection, place))
+      isClean = !isExact || !table || (await run(connection, table))
       if (isClean) await connection.query('COMMIT')
-      if (isSame) return place
+      if (isExact) return place
+      if (!isWhole) await pause(SETTLING_MS)
     } catch (error) {
       isClean = false
       if (numberOf(error) !== ALTERED || !isRepeatable()) throw error
@@ -95,6 +116,29 @@ async function isAltered(connection: PoolConnection, { file, at }: LogPlace): Pr
   if (present.at === at) return false
   const events = await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} FROM ${at}`)
   return events.some(([, , type, , , info]) => /^Query/.test(type ?? '') && !HARMLESS.test(info ?? ''))
+}
+
+/**
+ * Checks that a snapshot has all transactions before its place. At the start of a file, it may lack the last
+ * ones of the file before: MariaDB moves the place to the new file before the engine has them, and writes a
+ * checkpoint with the new file's own name once it has.
+ */
+async function hasAllBefore(
+  pool: Pool,
+  connection: PoolConnection,
+  { file, at }: LogPlace,
+): Promise<boolean> {
+  const whole = firstWhole.get(pool)
+  if (at > LONGEST_START || (whole?.file === file && at >= whole.at)) return true
+  const events = await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} LIMIT ${MOST_START_EVENTS}`)
+  const first = events.findIndex(([, , type]) => !START_EVENTS.has(type ?? ''))
+  const start = first < 0 ? events : events.slice(0, first)
+  const startEnd = Number(start.at(-1)?.[4] ?? 0)
+  const own = start.find(([, , type, , , name]) => type === 'Binlog_checkpoint' && name === file)
+  // Takes the place after the first transaction of the file too: the engine has the last ones before it.
+  const isWhole = at > startEnd || (own !== undefined && at >= Number(own[4]))
+  if (isWhole) firstWhole.set(pool, { file, at })
+  return isWhole
 }
 
 /** Represents a table's definition. */

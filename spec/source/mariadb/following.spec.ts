@@ -563,7 +563,7 @@ describe('source/mariadb/following, and what happens to a server', () => {
 
   it('starts anew at a position of a file that was purged', async () => {
     const from = await db.files.present()
-    await db.run('FLUSH LOGS', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY')
+    await db.purge()
     const follower = await db.follow(['users'], from)
     expect(follower.following.startPosition).not.to.equal(from)
     await db.run("INSERT INTO users VALUES (1, 'a')")

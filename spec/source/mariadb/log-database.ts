@@ -56,7 +56,7 @@ export class LogFollower {
 }
 
 /** Writes a change as a short text: `insert users 1 {"_id":1}`. */
-export function shortOf(change: Change): string {
+function shortOf(change: Change): string {
   if (!('id' in change)) return `${change.kind} ${change.collection}`
   const rest = change.kind === 'delete' ? '' : ` ${JSON.stringify(change.document)}`
   return `${change.kind} ${change.collection} ${JSON.stringify(change.id)}${rest}`
@@ -81,7 +81,7 @@ export class LogDatabase {
     this.server = server
     this.#url = url
     this.name = new URL(url).pathname.slice(1)
-    this.pool = createPool({ uri: url, connectionLimit: 5 })
+    this.pool = createPool({ uri: url, connectionLimit: 12 })
     this.files = new LogFiles(this.pool, () => this.epoch())
   }
 
@@ -131,6 +131,20 @@ export class LogDatabase {
       (batch) => void documents.push(...batch),
     )
     return { position: await this.files.position(file, at), documents }
+  }
+
+  /** Deletes all files of the log but a new one, as soon as the server does not need the others any more. */
+  async purge(): Promise<void> {
+    await this.session(async (connection) => {
+      await connection.query('FLUSH LOGS')
+      const end = Date.now() + 10_000
+      while (Date.now() < end) {
+        await connection.query('PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY')
+        const [files] = await connection.query<RowDataPacket[]>('SHOW BINARY LOGS')
+        if (files.length === 1) return
+      }
+      throw new Error('The server keeps old files of its log')
+    })
   }
 
   /** Ends the sessions of the server that send the log to the followers. */

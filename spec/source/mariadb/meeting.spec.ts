@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { comparePositions } from '../../../lib/source/mariadb/position.ts'
 import type { Change } from '../../../lib/source/source.ts'
-import { type MariadbServer, mariadbOrSkip } from '../../support/mariadb.ts'
+import { type MariadbServer, mariadbOrSkip, startMariadb } from '../../support/mariadb.ts'
 import { Copy } from '../mongo/fold.ts'
 import { LogDatabase, type TableSnapshot } from './log-database.ts'
 
@@ -91,6 +91,37 @@ describe('source/mariadb, the meeting of snapshots and the log', () => {
     // Neither is so rare that the property says nothing.
     expect(compared).to.be.greaterThan(RUNS)
     expect(reloads).to.be.greaterThan(0)
+  })
+
+  it('has in a snapshot all transactions before its place, also while the log goes on in a new file', async function () {
+    this.timeout(120_000)
+    const own = await mariadbOrSkip(this, () =>
+      process.env.MARIADB_URL
+        ? this.skip()
+        : startMariadb({ settings: { 'max-binlog-size': '16384', 'sync-binlog': '1' } }),
+    )
+    const db = await LogDatabase.create(own)
+    try {
+      await db.run('CREATE TABLE users (id INT PRIMARY KEY, name INT)')
+      await db.run('INSERT INTO users SELECT seq, 0 FROM seq_1_to_8')
+      const follower = await db.follow(['users'])
+      let isWriting = true
+      const write = (key: number) =>
+        db.session(async (connection) => {
+          while (isWriting) await connection.query(`UPDATE users SET name = name + 1 WHERE id = ${key}`)
+        })
+      const writers = [1, 2, 3, 4, 5, 6, 7, 8].map(write)
+      const snapshots: TableSnapshot[] = []
+      while (snapshots.length < 200) snapshots.push(await db.snapshot('users'))
+      isWriting = false
+      await Promise.all(writers)
+      await follower.caughtUp()
+      expect(follower.recorder.losses).to.deep.equal([])
+      expect(judge(snapshots, follower.recorder.changesSeen)).to.deep.equal({ compared: 199, reloads: 0 })
+    } finally {
+      await db.release()
+      await own.stop()
+    }
   })
 })
 
