@@ -132,8 +132,8 @@ export function parseSource(
       if (!isMissing) return
       warnings.error(
         `${where}.collection`,
-        `${where}.collection: the database has no table ${JSON.stringify(collection.collectionName)}, so that ` +
-          'the root is empty until the table is created. Is the name right?',
+        `${where}.collection: the database has no table ${JSON.stringify(collection.collectionName)}. The ` +
+          'root is empty until the table is created. Is the name right?',
       )
     }
     return {

@@ -20,7 +20,7 @@ import { checkOptions, type MariadbOptions, type Settings } from './options.ts'
 import { checkPool, connectionOptions, promised } from './pool.ts'
 import { comparePositions, parsePosition } from './position.ts'
 import { lookupDocuments, readDocuments } from './read.ts'
-import { examineServer, isHopeless } from './server.ts'
+import { describeDenial, examineServer, isHopeless } from './server.ts'
 import type { TableOptions, TableReference } from './table.ts'
 
 /**
@@ -81,7 +81,9 @@ export class MariadbAdapter implements Adapter {
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     return await persist(
       async () => {
-        const subscription = await this.#follow(listener, from)
+        const subscription = await this.#follow(listener, from).catch((error: unknown) => {
+          throw describeDenial(error)
+        })
         if (signal?.aborted) await subscription.close()
         return subscription
       },

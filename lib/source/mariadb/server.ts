@@ -2,7 +2,7 @@ import type { Pool } from 'mysql2'
 import { ParticleError } from '../../errors.ts'
 import { invalidOption } from '../../model/unknown.ts'
 import { epochOf } from '../sql/epoch.ts'
-import { promised } from './pool.ts'
+import { onConnection } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 
 /** Lists the settings that a log with whole rows and names needs, by their wanted values. */
@@ -31,19 +31,20 @@ export interface ServerState {
  * @throws ParticleError `INVALID_OPTION` with the setting to change
  */
 export async function examineServer(pool: Pool, databases: ReadonlySet<string>): Promise<ServerState> {
-  const connection = promised(pool)
-  const rows = await ask(connection, VARIABLES)
-  const variables = new Map(rows.map(([name, value]) => [name ?? '', value ?? '']))
-  refuseVersion(variables.get('version') ?? '')
-  refuseSettings(variables)
-  // Counts the running replications, which needs no privilege: SHOW ALL SLAVES STATUS would.
-  const [replications] = await ask(connection, "SHOW GLOBAL STATUS LIKE 'Slaves_running'")
-  refuseForeignChanges(variables, Number(replications?.[1] ?? 0))
-  const [status] = await ask(connection, 'SHOW MASTER STATUS').catch((error: unknown) => {
-    throw describeDenial(error)
+  return await onConnection(pool, async (connection) => {
+    const rows = await ask(connection, VARIABLES)
+    const variables = new Map(rows.map(([name, value]) => [name ?? '', value ?? '']))
+    refuseVersion(variables.get('version') ?? '')
+    refuseSettings(variables)
+    // Counts the running replications, which needs no privilege: SHOW ALL SLAVES STATUS would.
+    const [replications] = await ask(connection, "SHOW GLOBAL STATUS LIKE 'Slaves_running'")
+    refuseForeignChanges(variables, Number(replications?.[1] ?? 0))
+    const [status] = await ask(connection, 'SHOW MASTER STATUS').catch((error: unknown) => {
+      throw describeDenial(error)
+    })
+    refuseUnlogged(databases, status?.[2] ?? '', status?.[3] ?? '')
+    return { epoch: epochOf(identityOf(variables)) }
   })
-  refuseUnlogged(databases, status?.[2] ?? '', status?.[3] ?? '')
-  return { epoch: epochOf(identityOf(variables)) }
 }
 
 /** Identifies the server: by its own random name since MariaDB 10.10, else by where it runs. */

@@ -12,6 +12,9 @@ export interface LogPlace {
   at: number
 }
 
+/** Ends a transaction alone: a server's completion_type may let a plain COMMIT do more. */
+const COMMIT = 'COMMIT AND NO CHAIN NO RELEASE'
+
 /** ER_TABLE_DEF_CHANGED: the table was emptied or altered after the snapshot. */
 const ALTERED = 1412
 
@@ -72,7 +75,7 @@ export async function inSnapshot(
       const isWhole = Date.now() > end || (await hasAllBefore(pool, connection, place))
       const isExact = isWhole && !(await isAltered(connection, place))
       isClean = !isExact || !table || (await run(connection, table))
-      if (isClean) await connection.query('COMMIT')
+      if (isClean) await connection.query(COMMIT)
       if (isExact) return place
       if (!isWhole) await pause(SETTLING_MS)
     } catch (error) {
@@ -160,7 +163,7 @@ export async function loadDefinition(pool: Pool, reference: TableReference): Pro
     const place = await presentPlace(connection)
     await connection.query('START TRANSACTION READ ONLY')
     const table = await loadTable(connection, reference)
-    await connection.query('COMMIT')
+    await connection.query(COMMIT)
     return { table, place }
   })
 }

@@ -120,18 +120,28 @@ describe('source/mariadb/adapter', function () {
   })
 
   it('says which right the account lacks, to follow and to read', async () => {
-    const reader = await poolOf('SELECT ON *.*')
-    const error = await mariadb(reader.pool)
-      .open(new Recorder())
-      .catch((reason: unknown) => reason)
-    expect(String(error)).to.match(/REPLICATION|BINLOG MONITOR/)
-    await reader.drop()
+    for (const right of ['SELECT', 'SELECT, BINLOG MONITOR', 'SELECT, REPLICATION SLAVE']) {
+      const reader = await poolOf(`${right} ON *.*`)
+      const message = await refusal(mariadb(reader.pool).open(new Recorder()))
+      expect(message, right).to.include('GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.*')
+      await reader.drop()
+    }
     const database = new URL(db.url).pathname.slice(1)
     const follower = await poolOf('REPLICATION SLAVE, BINLOG MONITOR ON *.*', `INSERT ON ${database}.*`)
     const adapter = mariadb(follower.pool)
     adapter.collection('users')
     expect(await refusal(readAll(adapter, 'users'))).to.match(/GRANT SELECT ON .*users/)
     await follower.drop()
+  })
+
+  it('reads with each completion_type that a server or a pool has set', async () => {
+    await db.run("INSERT INTO users VALUES (1, 'Ada')")
+    for (const type of ['CHAIN', 'RELEASE']) {
+      const pool = db.newPool()
+      pool.on('connection', (connection) => connection.query(`SET SESSION completion_type = '${type}'`))
+      for (let count = 0; count < 3; count++)
+        expect((await readAll(mariadb(pool), 'users')).documents, type).to.have.length(1)
+    }
   })
 
   it('refuses one table with the remedy, goes on with the others, and shows it once it is mended', async () => {

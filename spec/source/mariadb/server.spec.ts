@@ -18,7 +18,8 @@ function answering(variables: Record<string, string>, status: Record<string, str
         : [['binlog.000001', '4', only, ignored]]
     return [rows.map((row) => row.map((cell) => Buffer.from(cell))), []]
   }
-  return { promise: () => ({ query }) } as unknown as Pool
+  const connection = { query, release() {}, destroy() {} }
+  return { promise: () => ({ getConnection: async () => connection }) } as unknown as Pool
 }
 
 const GOOD = {
