@@ -4,9 +4,9 @@ import { canonicalQuery, type Query } from './query.ts'
 
 /** Describes a query by the plain values that it requires of fields, and by all other conditions. */
 export interface QueryForm {
-  /** Equal for queries that differ only in the values that they require of the same fields. */
+  /** Identifies the form: equal for queries that differ only in the required values of the same fields. */
   readonly text: string
-  /** The fields with the values that the query accepts, at least one field. */
+  /** The values that the query accepts, by field. At least one field. */
   readonly required: ReadonlyMap<string, RequiredValues>
   /** The other conditions. */
   readonly rest: Query
@@ -15,13 +15,13 @@ export interface QueryForm {
 }
 
 interface RequiredValues {
-  /** The values as the query has them. */
+  /** The values in the form of the query. */
   readonly given: readonly unknown[]
-  /** The values in JSON. */
+  /** The values in their JSON form. */
   readonly scalars: readonly Scalar[]
 }
 
-/** Describes the query that stands for several queries of one form. */
+/** Describes the query that replaces several queries of one form. */
 export interface JointQuery {
   /** Matches the documents that at least one of the queries matches. */
   readonly query: Query
@@ -48,8 +48,8 @@ export function formOf(query: Query): QueryForm | undefined {
 }
 
 /**
- * Joins queries of one form. A store can look each field's values up in an index as it does for one of the
- * queries.
+ * Joins queries of one form. Lists all accepted values of each field, so that a store can use the same index
+ * as for a single query.
  */
 export function joinQueries(forms: readonly [QueryForm, ...QueryForm[]]): JointQuery {
   const [first] = forms
@@ -70,7 +70,8 @@ export function joinQueries(forms: readonly [QueryForm, ...QueryForm[]]): JointQ
     most = union.size
     field = name
   }
-  // Keeps the values of each query together, where more than one field varies.
+  // Adds the values of each query as a whole if more than one field varies: the lists alone would also match
+  // the values of one query with those of another.
   if (varying.length > 1) {
     const each = forms.map(({ required }) =>
       Object.fromEntries(varying.map((name) => [name, among(required.get(name)?.given ?? [])])),

@@ -5,27 +5,28 @@ import { isReference, NOTHING } from './reference.ts'
 import { Relation } from './relation.ts'
 
 /**
- * The operators whose value may come from the identity. In all other operators the value could become a
+ * The operators whose value may come from the identity. In any other operator, the value could become a
  * pattern or a condition.
  */
 const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'])
 
-/** Describes where the values of a criteria come from. */
+/** Describes the sources of the values in a criteria. */
 export interface Values {
-  /** The criteria's option, for messages. */
+  /** The name of the criteria's option, for error messages. */
   where: string
   /** Returns a value of the identity. */
   look: (path: string) => unknown
   /** Returns the value of a parameter; undefined for a source without parameters. */
   param?: ((name: string) => unknown) | undefined
+  /** Returns the values at the end of a relation; undefined if the identity lacks the start. */
   related: (relation: Relation) => readonly Json[] | undefined
   /** Marks the inside of a `$not` or `$nor`, where a missing part would match more documents. */
   negated: boolean
 }
 
 /**
- * Resolves the references, parameters and relations of a criteria, whose keys are fields or operators on
- * queries. Returns `NOTHING` if a value is missing, so that no document matches.
+ * Resolves the references, parameters and relations of a criteria. The keys of the criteria are fields, or
+ * operators on queries. Returns `NOTHING` if a value is missing, so that no document matches.
  */
 export function resolveQuery(query: Query, values: Values): unknown {
   return resolveEntries(query, (key, value) => {
@@ -59,8 +60,8 @@ function resolveOperators(operators: Record<string, unknown>, values: Values): u
 }
 
 /**
- * Resolves the list of an `$in` and similar operators. Splices arrays of the identity into the list, and
- * leaves out missing values if the query then matches less.
+ * Resolves the list of an `$in` or a similar operator. Splices arrays of the identity into the list. Leaves
+ * out missing values if the query then matches fewer documents.
  */
 function resolveMembers(key: string, value: unknown, values: Values): unknown {
   const optional = key === '$in' && !values.negated && Array.isArray(value)
@@ -76,13 +77,13 @@ function resolveMembers(key: string, value: unknown, values: Values): unknown {
     if (resolved === NOTHING) {
       if (!optional) return NOTHING
     } else if (typeof member === 'string' && Array.isArray(resolved)) {
-      // Drops nulls: a null in a list matches the documents that have no such field.
+      // Drops nulls, because a null in the list would match documents without the field.
       members.push(...resolved.filter((element) => element !== null))
     } else {
       members.push(resolved)
     }
   }
-  // Leaves a single plain value to the query's compiler, which refuses it.
+  // Keeps a single plain value, because the compiler of the query refuses it with a message.
   const reference = value instanceof Relation || (typeof value === 'string' && isReference(value))
   return Array.isArray(value) || reference ? members : value
 }

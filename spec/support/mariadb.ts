@@ -7,30 +7,30 @@ import { freePort, type Program, runProgram, startProgram } from './process.ts'
 
 /** A MariaDB server for specs. */
 export interface MariadbServer {
-  /** Of a user with all rights, to no database. */
+  /** The URL of an account with all rights, without a database. */
   url: string
   kind: 'MARIADB_URL' | 'mariadb'
   version: string
-  /** Ends it; a server of `MARIADB_URL` is left running, without the databases of specs. */
+  /** Stops the server. Leaves a server of `MARIADB_URL` running, and drops the databases of specs there. */
   stop(): Promise<void>
-  /** Stops it and starts it again on the same port with the same data; left out for a server of `MARIADB_URL`. */
+  /** Restarts the server on the same port with the same data. Left out for a server of `MARIADB_URL`. */
   restart?(signal?: NodeJS.Signals): Promise<void>
-  /** Freezes it by SIGSTOP, and lets it go on by SIGCONT; left out for `MARIADB_URL`. */
+  /** Freezes the server by SIGSTOP, and continues it by SIGCONT. Left out for a server of `MARIADB_URL`. */
   signal?(signal: 'SIGSTOP' | 'SIGCONT'): void
-  /** The folder of its data, where it is at hand. */
+  /** The folder of the server's data. Left out for a server of `MARIADB_URL`. */
   data?: string
 }
 
 export interface MariadbOptions {
   /**
-   * Settings of the server, besides those of the binary log and what makes it fast: such a server is never the
-   * one of `MARIADB_URL`. An empty text is a setting without a value. `undefined` leaves a setting out, so that
+   * Settings of the server beside {@link SETTINGS}. A server with such settings is never that of
+   * `MARIADB_URL`. An empty text is a setting without a value. `undefined` leaves out a setting, so that
    * MariaDB's default holds.
    */
   settings?: Record<string, string | undefined>
 }
 
-/** Thrown when there is no server to be had. */
+/** Reports that this machine has no MariaDB. */
 class NoMariadb extends Error {}
 
 const PACKAGE = 'mariadb-server'
@@ -42,11 +42,11 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'binlog-format': 'ROW',
   'binlog-row-metadata': 'FULL',
   'sync-binlog': '0',
-  // As Debian's own settings have it; without any settings, the server takes latin1.
+  // Sets Debian's default. MariaDB's own default is latin1.
   'character-set-server': 'utf8mb4',
   'collation-server': 'utf8mb4_general_ci',
   'max-connections': '200',
-  // Writes at each commit without a flush: a server that was killed keeps its transactions, as its log does.
+  // Writes at each commit without a flush. InnoDB and the log then both keep the commits before a kill.
   'innodb-flush-log-at-trx-commit': '2',
   'innodb-buffer-pool-size': '32M',
   'innodb-log-file-size': '32M',
@@ -55,17 +55,20 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'key-buffer-size': '1M',
 }
 
-/** Starts a MariaDB server: `MARIADB_URL`; else the programs on the PATH or Debian's, which it installs where it may. */
+/**
+ * Starts a MariaDB server, or connects to that of `MARIADB_URL`. Uses the programs on the PATH, or installs
+ * Debian's package if permitted.
+ */
 export async function startMariadb(options: MariadbOptions = {}): Promise<MariadbServer> {
   const url = process.env.MARIADB_URL
-  const server = url && !options.settings ? await given(url) : await installed(options.settings ?? {})
+  const server = url && !options.settings ? await serverOf(url) : await startInstalled(options.settings ?? {})
   console.log(`mariadb: ${server.version} on ${server.url.replace(/:[^:@/]*@/, '@')}`)
   return server
 }
 
 let shared: Promise<MariadbServer> | undefined
 
-// At the top of a spec file this is a hook of the root suite.
+// Adds a hook of the root suite: this file is imported at the top of spec files.
 if (typeof after === 'function')
   after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
 
@@ -75,8 +78,8 @@ async function sharedMariadb(): Promise<MariadbServer> {
 }
 
 /**
- * For a `before` hook: the shared server, or the one that `start` starts. Where none is to be had, the specs are
- * skipped with the reason, but fail in CI.
+ * Returns the shared server, or the server that `start` starts, in a `before` hook. Skips the specs with the
+ * reason if this machine has no MariaDB. In CI, the specs fail then.
  */
 export async function mariadbOrSkip(
   context: Mocha.Context,
@@ -94,21 +97,21 @@ export async function mariadbOrSkip(
 
 let databases = 0
 
-/** Holds the databases of each server that no spec has given back. */
+/** Holds the databases that specs use at present, by server. */
 const taken = new Map<MariadbServer, Set<string>>()
 
-/** Creates a database that no other spec uses; the URL of a user with all rights to it. */
+/** Creates a database that no other spec uses. Returns its URL, with an account that has all rights to it. */
 export async function freshDatabase(server: MariadbServer): Promise<string> {
   databases += 1
   const name = `particle_${process.pid}_${Date.now().toString(36)}_${databases}`
-  await once(server.url, (connection) => connection.query(`CREATE DATABASE ${name}`))
+  await withConnection(server.url, (connection) => connection.query(`CREATE DATABASE ${name}`))
   taken.set(server, (taken.get(server) ?? new Set()).add(name))
   const url = new URL(server.url)
   url.pathname = `/${name}`
   return url.href
 }
 
-/** Drops a database of {@link freshDatabase}, whoever is still connected to it. */
+/** Drops a database of {@link freshDatabase}. Ends all connections to the database first. */
 export async function releaseDatabase(
   server: MariadbServer,
   url: string,
@@ -116,25 +119,25 @@ export async function releaseDatabase(
 ): Promise<void> {
   await pool?.end()
   const name = new URL(url).pathname.slice(1)
-  await once(server.url, (connection) => drop(connection, name))
+  await withConnection(server.url, (connection) => drop(connection, name))
   taken.get(server)?.delete(name)
 }
 
-/** Ends all connections to a database, since one in a transaction would keep it from being dropped. */
+/** Drops a database. Ends its connections first, because an open transaction would block the DROP. */
 async function drop(connection: Connection, name: string): Promise<void> {
   const [rows] = await connection.query<RowDataPacket[]>(
     'SELECT id FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()',
     [name],
   )
-  // A connection may end by itself before.
+  // Ignores a failed KILL, because the connection may have ended by itself.
   for (const { id } of rows) await connection.query(`KILL ${id}`).catch(() => {})
   await connection.query(`DROP DATABASE IF EXISTS ${name}`)
 }
 
-/** Connects to a server for one task. */
-async function once<T>(url: string, task: (connection: Connection) => Promise<T>): Promise<T> {
+/** Runs a task on a connection of its own. */
+async function withConnection<T>(url: string, task: (connection: Connection) => Promise<T>): Promise<T> {
   const connection = await createConnection({ uri: url, connectTimeout: 5000 })
-  // Without a listener, the end of the connection would be an error that nobody catches.
+  // Listens for errors, because the end of the connection would otherwise be an uncaught error.
   connection.on('error', () => {})
   try {
     return await task(connection)
@@ -143,11 +146,11 @@ async function once<T>(url: string, task: (connection: Connection) => Promise<T>
   }
 }
 
-async function given(url: string): Promise<MariadbServer> {
+async function serverOf(url: string): Promise<MariadbServer> {
   const stop = async () => {
     const names = taken.get(server) ?? []
     taken.delete(server)
-    await once(url, async (connection) => {
+    await withConnection(url, async (connection) => {
       for (const name of names) await drop(connection, name)
     })
   }
@@ -155,10 +158,10 @@ async function given(url: string): Promise<MariadbServer> {
   return server
 }
 
-async function installed(settings: Record<string, string | undefined>): Promise<MariadbServer> {
+async function startInstalled(settings: Record<string, string | undefined>): Promise<MariadbServer> {
   const [server, install] = ['mariadbd', 'mariadb-install-db'].map((name) => findOrInstall([name], PACKAGE))
   if (server === undefined || install === undefined) {
-    throw new NoMariadb(`There is no MariaDB: set MARIADB_URL, or install the package ${PACKAGE}.`)
+    throw new NoMariadb(`This machine has no MariaDB: set MARIADB_URL, or install the package ${PACKAGE}.`)
   }
   const folder = await mkdtemp(join(tmpdir(), 'particle-mariadb-'))
   const clean = () => rm(folder, { recursive: true, force: true })
@@ -168,8 +171,9 @@ async function installed(settings: Record<string, string | undefined>): Promise<
   const words = Object.entries(all).flatMap(([name, value]) =>
     value === undefined ? [] : `--${name}${value && `=${value}`}`,
   )
-  // In front, so that no settings of this machine hold. A folder of its own for temporary tables: a server that
-  // starts deletes those of others in its folder, which crashes them. As root, the server asks for a user's name.
+  // Puts `--no-defaults` first, so that no settings of this machine hold. Gives the server a separate folder
+  // for temporary tables, because a server that starts deletes the temporary tables of other servers in its
+  // folder, and crashes these servers. Names the user, because the server refuses to run as root otherwise.
   const own = ['--no-defaults', `--datadir=${data}`, `--tmpdir=${folder}`, ...userOption()]
   const url = `mariadb://root@127.0.0.1:${port}`
   const start = () => startProgram(server, [...own, ...words])
@@ -178,7 +182,7 @@ async function installed(settings: Record<string, string | undefined>): Promise<
     const how = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
     await runProgram(install, [...own, ...how], 120_000)
     program = start()
-    await answers(program, url)
+    await untilReady(program, url)
   } catch (error) {
     await program?.stop('SIGKILL')
     await clean()
@@ -190,14 +194,14 @@ async function installed(settings: Record<string, string | undefined>): Promise<
     data,
     version: await versionOf(url),
     stop: async () => {
-      // All of its data goes: SIGTERM would first write it.
+      // Kills the server, because SIGTERM would first write data that is deleted next.
       await program?.stop('SIGKILL')
       await clean()
     },
     restart: async (signal = 'SIGTERM') => {
       await program?.stop(signal)
       program = start()
-      await answers(program, url)
+      await untilReady(program, url)
     },
     signal: (signal) => void program?.child.kill(signal),
   }
@@ -207,7 +211,7 @@ function userOption(): string[] {
   return process.getuid?.() === 0 ? ['--user=root'] : []
 }
 
-async function answers(program: Program, url: string): Promise<void> {
+async function untilReady(program: Program, url: string): Promise<void> {
   for (let tries = 0; tries < 300; tries += 1) {
     if (program.child.exitCode !== null) break
     if (await versionOf(url).catch(() => undefined)) return
@@ -217,7 +221,7 @@ async function answers(program: Program, url: string): Promise<void> {
 }
 
 async function versionOf(url: string): Promise<string> {
-  return await once(url, async (connection) => {
+  return await withConnection(url, async (connection) => {
     const [rows] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version')
     return String(rows[0]?.version)
   })

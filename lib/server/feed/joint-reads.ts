@@ -2,16 +2,16 @@ import type { Document } from '../../model/document.ts'
 import { formOf, JointIndex, joinQueries, type QueryForm } from '../../policy/joint-query.ts'
 import type { Adapter, EachBatch, Query, Reading } from '../../source/source.ts'
 
-/** Limits the reads that one query stands for. */
-const MAX_JOINT = 32
-/** Limits the values that one query requires of fields. */
+/** Limits the reads that share one query. */
+const MAX_READS = 32
+/** Limits the values that one shared query accepts, over all fields. */
 const MAX_VALUES = 1_000
-/** Limits the documents that one query may find. A view with more than its part of them is read by itself. */
+/** Limits the documents that one shared query finds. The more a view has, the fewer views share its query. */
 const MAX_DOCUMENTS = 1_000
-/** Limits the number of remembered forms. */
+/** Limits the forms whose sizes are kept. */
 const MAX_FORMS = 100
 
-/** Describes a read that waits for others of its form. */
+/** Describes a read that waits for other reads of the same form. */
 interface Waiting {
   readonly form: QueryForm
   readonly collection: string
@@ -24,20 +24,20 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Holds the reads of one form in one turn. */
+/** Holds the reads of one form that begin in one turn of the event loop. */
 type Group = [Waiting, ...Waiting[]]
 
-/** Ends a joint read that has found too many documents. */
-class TooMany extends Error {}
+/** Ends a joint read that finds more than {@link MAX_DOCUMENTS}. */
+class TooManyDocuments extends Error {}
 
 /**
- * Reads the documents of views. Views whose queries differ only in the values that they require of fields,
- * and whose reads begin in the same turn of the event loop, are read by one query: a query costs a driver
- * more than the few documents of a view. The queries of a source within this process cost less than joining
- * them, and stay single.
+ * Reads the documents of views. Joins reads that begin in the same turn of the event loop, if their queries
+ * differ only in the values that they require of fields: a query costs a driver more than the few documents
+ * of a view. Does not join reads of a source within this process, because joining costs more than such a
+ * query.
  *
- * No view waits for much more than its own documents. A joint read ends after {@link MAX_DOCUMENTS}, and its
- * views are read one by one, as they are after a failure.
+ * A view does not wait for many documents of other views. A joint read ends after {@link MAX_DOCUMENTS}, and
+ * each view is then read alone. The same happens after a failure.
  */
 export class JointReads {
   readonly #adapter: Pick<Adapter, 'read' | 'inProcess'>
@@ -53,7 +53,7 @@ export class JointReads {
   /**
    * Reads as {@link Adapter.read} does.
    *
-   * @param matches tests a document by the query; undefined when the query matches all documents
+   * @param matches tests a document by the query; undefined if the query matches all documents
    */
   read(
     collection: string,
@@ -66,7 +66,7 @@ export class JointReads {
     return new Promise((resolve, reject) => {
       const waiting = { form, collection, query, matches, each, found: [], resolve, reject }
       const key = JSON.stringify([collection, form.text])
-      // Starts after the promises of this turn: the views that were let through together have asked then.
+      // Starts after the promises of this turn, because views that open together have asked by then.
       if (this.#waiting.size === 0) queueMicrotask(() => process.nextTick(() => this.#start()))
       const group = this.#waiting.get(key)
       if (group) group.push(waiting)
@@ -85,9 +85,9 @@ export class JointReads {
     }
   }
 
-  /** Parts reads of one form into those that one query may stand for. */
+  /** Splits the reads of one form into groups that stay within the limits of one query. */
   #parted(key: string, waiting: Group): Group[] {
-    const most = Math.min(MAX_JOINT, MAX_DOCUMENTS / (this.#sizes.get(key) ?? 1))
+    const most = Math.min(MAX_READS, MAX_DOCUMENTS / (this.#sizes.get(key) ?? 1))
     const groups: Group[] = []
     let values = 0
     for (const read of waiting) {
@@ -122,7 +122,7 @@ export class JointReads {
     let documents = 0
     const assign = (batch: readonly Document[]) => {
       documents += batch.length
-      if (documents > MAX_DOCUMENTS) throw new TooMany()
+      if (documents > MAX_DOCUMENTS) throw new TooManyDocuments()
       for (const document of batch) {
         for (const read of index.of(document)) if (read.matches(document)) read.found.push(document)
       }
@@ -131,7 +131,7 @@ export class JointReads {
     try {
       reading = await this.#adapter.read(collection, query, assign)
     } catch {
-      // Reports no error here: a view whose own read fails reports that.
+      // Ignores the error, because each view is read alone next, and reports its own failure.
       if (documents > MAX_DOCUMENTS) this.#note(key, (2 * documents) / group.length)
       for (const read of group) this.#readAlone(key, read)
       return
@@ -146,7 +146,7 @@ export class JointReads {
     }
   }
 
-  /** Remembers how many documents a view of a form has, for the next reads. */
+  /** Keeps the number of documents of a form's view, to size the groups of the next reads. */
   #note(key: string, documents: number): void {
     this.#sizes.delete(key)
     this.#sizes.set(key, Math.max(1, documents))

@@ -26,14 +26,14 @@ import type { TableOptions, TableReference } from './table.ts'
 /**
  * Adapts a MariaDB server as a source: tables are collections, rows are documents. Made by {@link mariadb}.
  *
- * Positions are `<epoch>.<file>-<birth>.<offset>.<ordinal>`: places in the server's binary log, where the
- * epoch identifies the server. They are the same on every node.
+ * Positions are `<epoch>.<file>-<birth>.<offset>.<ordinal>`: places in the server's binary log. The epoch
+ * identifies the server and its log. Positions are the same on every node.
  */
 export class MariadbAdapter implements Adapter {
   readonly name = 'mariadb'
   /** The name of the pool's database. Positions identify the server. */
   readonly store: string
-  /** The pool of connections, as mysql2 has it. The application ends the pool. */
+  /** The pool of connections, in mysql2's form with callbacks. The application ends the pool. */
   readonly pool: Pool
   readonly #options: Settings
   readonly #home: string | undefined
@@ -51,8 +51,8 @@ export class MariadbAdapter implements Adapter {
 
   /**
    * Returns a table as a collection, for a data source's `collection`: `users` (of the pool's database),
-   * `app.users`, or `` `with.dot`.`users` ``. `T` is the type of its documents, in the JSON form of
-   * docs/sources/mariadb.md.
+   * `app.users`, or `` `with.dot`.`users` ``. `T` is the type of the documents, in the JSON form of
+   * docs/reference/values.md.
    *
    * @throws ParticleError `INVALID_OPTION` for a malformed name, for unknown options, and for other options
    *   than in an earlier call for the same table
@@ -65,10 +65,12 @@ export class MariadbAdapter implements Adapter {
     const collection = formatTableName(name, this.#home)
     const known = this.#references.get(collection)
     if (known && known.options.document !== options.document)
-      throw invalidOption(`The table ${collection} has other options already: repeat them`)
+      throw invalidOption(
+        `The table ${collection} has other options already: repeat the options of the first call`,
+      )
     if (!known) {
       this.#references.set(collection, { ...name, collection, options })
-      // Adds the table to the open subscriptions. A read waits for this step, and reports its failure.
+      // Adds the table to the open subscriptions. A read repeats this step, and reports its failure.
       void this.#prepare(collection).catch(() => {})
     }
     return { adapter: this, collectionName: collection }
@@ -102,7 +104,7 @@ export class MariadbAdapter implements Adapter {
         files: this.#files,
         references: () => this.#references,
         checkInterval: this.#options.checkInterval,
-        from: honoured(from, epoch, head),
+        from: usablePlace(from, epoch, head),
       },
       listener,
     )
@@ -124,7 +126,7 @@ export class MariadbAdapter implements Adapter {
     }
   }
 
-  /** Returns the start of the log's newest file that is old enough, if that is not far back. */
+  /** Returns the start of the newest log file that is old enough, as {@link LogFiles.past} does. */
   async past(milliseconds: number): Promise<string> {
     return await this.#files.past(milliseconds)
   }
@@ -178,15 +180,15 @@ export class MariadbAdapter implements Adapter {
     return same ?? reference
   }
 
-  /** Checks the server, and identifies it. A failover can lead to another server at any time. */
+  /** Checks the server, and returns its epoch. A failover can lead to another server at any time. */
   async #epoch(): Promise<string> {
     const databases = new Set([...this.#references.values()].map(({ database }) => database))
     return (await examineServer(this.pool, databases)).epoch
   }
 }
 
-/** Returns a position's place if it is one of this server, and not after the end of its log. */
-function honoured(from: string | undefined, epoch: string, head: string) {
+/** Returns the place of a position of this server that is not after the end of the log. */
+function usablePlace(from: string | undefined, epoch: string, head: string) {
   const place = from === undefined ? undefined : parsePosition(from)
   return from !== undefined && place?.epoch === epoch && comparePositions(from, head) <= 0 ? place : undefined
 }
@@ -194,8 +196,8 @@ function honoured(from: string | undefined, epoch: string, head: string) {
 const adapters = new WeakMap<Pool, MariadbAdapter>()
 
 /**
- * Adapts a server as a source. The same pool gives the same adapter, so that a process follows the server
- * once. The options of the first call count.
+ * Adapts a server as a source. Calls with the same pool return the same adapter, so that a process follows
+ * the server once. The options of the first call count.
  *
  *     const db = mariadb(mysql.createPool({ uri: 'mysql://particle@localhost/app' }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })

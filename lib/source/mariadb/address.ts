@@ -10,8 +10,7 @@ export function formatInet4(bytes: Buffer): string {
 
 /**
  * Writes the bytes of an INET6 as MariaDB does: without leading zeros, with `::` for the longest run of zeros
- * (also for a single group, unlike RFC 5952),
- * and with a dotted end for an IPv4 address.
+ * (also for a single group, unlike RFC 5952), and with a dotted end for an IPv4 address.
  */
 export function formatInet6(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2))
@@ -26,7 +25,7 @@ export function formatInet6(bytes: Buffer): string {
   return `${head}::${texts.slice(run.start + run.length).join(':')}`
 }
 
-/** Finds the longest run of zeros, and the first of several. */
+/** Finds the longest run of zeros; the first run of several with the same length. */
 function longestRun(groups: readonly number[]): { start: number; length: number } {
   let longest = { start: 0, length: 0 }
   let start = 0

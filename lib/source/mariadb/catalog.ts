@@ -13,19 +13,19 @@ const MISSING: ReadonlySet<number | undefined> = new Set([1146, 1049])
 /** ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR and ER_COLUMNACCESS_DENIED_ERROR. */
 const DENIED: ReadonlySet<number | undefined> = new Set([1044, 1142, 1143])
 
-/** Explains why a kind of relation has no changes to report, and names the remedy. */
+/** Explains why a kind of table has no changes to report, and names the remedy. */
 const KINDS: Readonly<Record<string, string>> = {
   VIEW:
-    'is a view, whose changes MariaDB does not log: use its tables, with a criteria and a manifest for the ' +
-    'visible part',
-  'SYSTEM VIEW': 'is a view of the server, whose changes MariaDB does not log: name a table',
-  SEQUENCE: 'is a sequence, which has no rows: name a table',
+    'is a view, and MariaDB logs no changes of views: use its tables, with a criteria and a manifest for ' +
+    'the visible part',
+  'SYSTEM VIEW': 'is a view of the server, and MariaDB logs no changes of views: name a table',
+  SEQUENCE: 'is a sequence, and no table of rows: name a table',
   'SYSTEM VERSIONED':
-    'is WITH SYSTEM VERSIONING, so that its log has rows of the past: run ALTER TABLE ... DROP SYSTEM ' +
+    'is WITH SYSTEM VERSIONING, so that the log has historical rows too: run ALTER TABLE ... DROP SYSTEM ' +
     'VERSIONING',
 }
 
-/** A column as the catalog has it. */
+/** Describes a column as the catalog has it. */
 interface Listed {
   name: string
   dataType: string
@@ -37,11 +37,11 @@ interface Listed {
 }
 
 /**
- * Loads a table from the catalog; `undefined` for a missing table. In a transaction, the table can't be
- * altered from here on.
+ * Loads a table from the catalog; `undefined` for a missing table. Within a transaction, no other session can
+ * alter the table until the transaction ends.
  *
- * @throws ParticleError `INVALID_OPTION` if rows can't be documents, or changes would be missed: a view, no
- * primary key, another engine than InnoDB, and so on
+ * @throws ParticleError `INVALID_OPTION` if rows can't be documents, or the log lacks changes: a view, no
+ *   primary key, another storage engine than InnoDB, and so on
  */
 export async function loadTable(
   connection: Pick<Connection, 'query'>,
@@ -80,10 +80,11 @@ export async function lockTable(
 }
 
 /**
- * Returns the statement that creates a table; `undefined` for a missing table. Reads no row of it, which
- * locks its definition until the transaction ends, and needs the right to all columns.
+ * Returns the statement that creates a table; `undefined` for a missing table. Runs a query without rows on
+ * the table first. The query locks the definition until the transaction ends, and needs the right to read all
+ * columns.
  *
- * @param child the table that needs this one
+ * @param child the collection's table: `table` itself, or a table whose foreign key leads to `table`
  */
 async function showTable(
   connection: Pick<Connection, 'query'>,
@@ -91,7 +92,7 @@ async function showTable(
   child: TableReference,
 ): Promise<string | undefined> {
   try {
-    // Keeps the names of columns from mysql2, which refuses a result with a column __proto__.
+    // Hides the names of the columns from mysql2, because it refuses a result with a column __proto__.
     await ask(connection, `SELECT 1 FROM (SELECT * FROM ${quoteTable(table)}) rows_of LIMIT 0`)
     const [row] = await ask(connection, `SHOW CREATE TABLE ${quoteTable(table)}`)
     return row?.[1] ?? ''
@@ -118,19 +119,19 @@ async function refuseKind(connection: Pick<Connection, 'query'>, table: TableNam
   )
   const [, type, engine, lowers] = rows.find(([name]) => name === table.name) ?? rows[0] ?? []
   if (type === undefined)
-    throw unusable(table, 'is temporary, so that only one session sees its rows: create a permanent table')
+    throw unusable(table, 'is temporary, so that only one session has its rows: create a permanent table')
   const lower = { database: table.database.toLowerCase(), name: table.name.toLowerCase() }
   if (lowers !== '0' && quoteTable(lower) !== quoteTable(table))
     throw unusable(
       table,
-      `has another name on this server, which turns names to lower case: ${quoteTable(lower)}`,
+      `has another name, because this server turns names to lower case: name it ${quoteTable(lower)}`,
     )
-  if (type !== 'BASE TABLE') throw unusable(table, KINDS[type ?? ''] ?? 'is no table: name a table')
+  if (type !== 'BASE TABLE') throw unusable(table, KINDS[type ?? ''] ?? 'is no base table: name a base table')
   if (engine !== 'InnoDB')
     throw unusable(
       table,
-      `is of the engine ${engine}, of which no read is exact: run ALTER TABLE ${quoteTable(table)} ` +
-        'ENGINE = InnoDB',
+      `has the storage engine ${engine}, and only reads of InnoDB are exact: run ALTER TABLE ` +
+        `${quoteTable(table)} ENGINE = InnoDB`,
     )
 }
 
@@ -163,7 +164,7 @@ async function listKey(connection: Pick<Connection, 'query'>, table: TableName):
   return rows.filter(([, name]) => name === table.name).map(([name]) => name ?? '')
 }
 
-/** Selects a table's rows of the catalog, and those of tables whose names differ in case. */
+/** Selects the rows of the catalog for a table, and for tables whose names differ only in case. */
 function inCatalog({ database, name }: TableName): string {
   return `WHERE table_schema = ${literal(database)} AND table_name = ${literal(name)}`
 }
@@ -186,7 +187,7 @@ function columnsOf(listed: readonly Listed[], { json }: Definition): Column[] {
   })
 }
 
-/** Finds the parents of a table by its foreign keys, and the parents of these, and so on. */
+/** Finds the parents of a table by its foreign keys, the parents of the parents, and so on. */
 async function findParents(
   connection: Pick<Connection, 'query'>,
   table: TableReference,
@@ -200,13 +201,13 @@ async function findParents(
     found.push(parent)
     if (seen.has(quoteTable(parent))) continue
     seen.add(quoteTable(parent))
-    // Skips a parent that is missing, which may be created later.
+    // Skips a missing parent, because it may be created later.
     const statement = await showTable(connection, parent, table)
     if (statement !== undefined) waiting.push(...parseDefinition(statement, parent.database).parents)
   }
 }
 
-/** Refuses columns whose values the log would get wrong. */
+/** Refuses columns whose values can't be decoded exactly from the log. */
 function refuseColumns(table: TableName, listed: readonly Listed[]): void {
   for (const { name, dataType, columnType, charset, isGenerated } of listed) {
     const modify = `run ALTER TABLE ${quoteTable(table)}`
@@ -218,19 +219,19 @@ function refuseColumns(table: TableName, listed: readonly Listed[]): void {
     if (columnType.includes('mariadb-5.3'))
       throw unusable(
         table,
-        `has a column ${quote(name)} in the format of MariaDB 5.3, which its log does not tell from ` +
-          `another: set mysql56_temporal_format = ON, and ${modify} FORCE`,
+        `has a column ${quote(name)} in the format of MariaDB 5.3, which the log does not mark: set ` +
+          `mysql56_temporal_format = ON, and ${modify} FORCE`,
       )
     if (charset !== undefined && !isGenerated && !isDecodable(charset))
       throw unusable(
         table,
-        `has a column ${quote(name)} in the character set ${charset}, whose texts Particle can't tell ` +
+        `has a column ${quote(name)} in the character set ${charset}, whose texts Particle can't decode ` +
           `exactly from the log: ${modify} CONVERT TO CHARACTER SET utf8mb4`,
       )
   }
 }
 
-/** Refuses a table whose rows are no single document, or have no `_id`. */
+/** Refuses a table whose rows can't be documents with an `_id`. */
 function refuseKey(table: TableReference, key: readonly string[], columns: readonly Column[]): void {
   const { document } = table.options
   if (key.length === 0) throw unusable(table, 'has no primary key: add one, which becomes the _id')
@@ -243,11 +244,11 @@ function refuseKey(table: TableReference, key: readonly string[], columns: reado
   if (document === undefined && hasId && (key.length > 1 || key[0] !== '_id'))
     throw unusable(
       table,
-      'has a column _id that is not its primary key, though a document has the key under that name: run ' +
+      'has a column _id that is not the primary key, but _id is the name of the key in a document: run ' +
         `ALTER TABLE ${quoteTable(table)} RENAME COLUMN _id TO another name`,
     )
 }
 
-function unusable(table: TableName, what: string): ParticleError {
-  return invalidOption(`The table ${quoteTable(table)} ${what}`)
+function unusable(table: TableName, reason: string): ParticleError {
+  return invalidOption(`The table ${quoteTable(table)} ${reason}`)
 }

@@ -24,7 +24,7 @@ export interface ChangeContext {
   position(index: number): string
 }
 
-/** The most positions of a row's change: a new key needs a delete and an insert. */
+/** The most positions of one row's change. A change of the key is a delete and an insert. */
 export const POSITIONS = 2
 
 /** Describes the columns of a row in the log. */
@@ -38,8 +38,8 @@ export interface Layout {
 }
 
 /**
- * Checks that rows of the log have the columns of a table's definition. If not, the definition is of before
- * or after an ALTER TABLE.
+ * Checks that rows of the log have the columns of a table's definition. If the columns differ, an ALTER TABLE
+ * lies between the rows and the definition.
  */
 export function fits(table: Pick<Table, 'logged' | 'key'>, { names, typeCodes, key }: Layout): boolean {
   const { logged } = table
@@ -54,9 +54,9 @@ export function fits(table: Pick<Table, 'logged' | 'key'>, { names, typeCodes, k
 /**
  * Translates the change of a row, in a layout that {@link fits}, to changes of the source contract. Pure.
  *
- * An insert becomes a `set` of `.`, a delete an `unset` of `.`, an update the difference: nothing without a
- * difference, a `set` of `.` if all fields differ. A new key becomes a delete and an insert. A value that the
- * log's decoding lost becomes a `reload`.
+ * An insert becomes a `set` of `.`, a delete an `unset` of `.`, an update the difference: no change without a
+ * difference, a `set` of `.` if all fields differ. A new key becomes a delete and an insert. If the log's
+ * reader lost a value, the change becomes a `reload`.
  */
 export function translateRow(
   table: Table,
@@ -75,12 +75,12 @@ export function translateRow(
   return changesOf(place, { kind, before: known?.document, after: fresh && toDocument(table, fresh, known) })
 }
 
-/** Checks whether a changed row of a parent may change rows of the other table by a foreign key. */
+/** Checks whether a changed row of a parent may change rows of the child table by a foreign key. */
 export function cascades({ onDelete, onUpdate }: Parent, { kind, before, after }: RowChange): boolean {
   if (kind === 'insert') return false
   if (kind === 'delete' || !before || !after) return onDelete
   return onUpdate.some((name) => {
-    // Finds the column in any case: a foreign key made before its parent keeps the case of its statement.
+    // Ignores the case of letters: a foreign key that was made before its parent has the statement's case.
     const column = Object.keys(before).find((one) => one.toLowerCase() === name.toLowerCase())
     return column === undefined || !isSame(before[column], after[column])
   })

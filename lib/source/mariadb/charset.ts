@@ -3,7 +3,7 @@ const UNICODE: ReadonlySet<string> = new Set([
   ...['utf8mb4', 'utf8mb3', 'utf8', 'ucs2', 'utf16', 'utf16le', 'utf32'],
 ])
 /**
- * The other character sets whose texts the log's decoding gets right, or marks by a replacement character.
+ * The other character sets whose texts the log's reader decodes exactly, or marks by a replacement character.
  * `charset.spec.ts` compares all of their characters with the server's own conversion.
  */
 const OTHERS: ReadonlySet<string> = new Set([
@@ -11,12 +11,12 @@ const OTHERS: ReadonlySet<string> = new Set([
   ...['latin1', 'latin2', 'latin5', 'latin7', 'macce', 'tis620'],
 ])
 
-/** Checks for a character set in which a replacement character may be a real one. */
+/** Checks for a character set that has U+FFFD, so that a replacement character may be part of the text. */
 export function isUnicode(charset: string): boolean {
   return UNICODE.has(charset)
 }
 
-/** Checks for a character set whose texts in the log can be told exactly. */
+/** Checks for a character set whose texts can be decoded exactly from the log. */
 export function isDecodable(charset: string): boolean {
   return UNICODE.has(charset) || OTHERS.has(charset)
 }

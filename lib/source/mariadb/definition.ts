@@ -10,17 +10,17 @@ const FOREIGN_KEY = new RegExp(
 )
 const CHANGES = 'CASCADE|SET NULL|SET DEFAULT'
 
-/** Describes what only the statement of SHOW CREATE TABLE tells to an account that may SELECT alone. */
+/** Describes the facts about a table that an account with SELECT alone gets only from SHOW CREATE TABLE. */
 export interface Definition {
-  /** The columns of JSON: texts that are checked for it. */
+  /** The columns of JSON: texts with `CHECK (json_valid(...))`. */
   readonly json: ReadonlySet<string>
-  /** The tables whose changed rows change rows of this table by a foreign key. */
+  /** The tables that cascade into this table by a foreign key. */
   readonly parents: readonly Parent[]
 }
 
 /** Parses the statement of SHOW CREATE TABLE, written with the settings of `session.ts`. */
 export function parseDefinition(statement: string, database: string): Definition {
-  // Empties the texts of comments and defaults.
+  // Empties the quoted texts of comments and defaults, because they may look like constraints.
   const text = statement.replace(TEXTS, (part) => (part.startsWith('`') ? part : "''"))
   const json = new Set([...text.matchAll(JSON_CHECK)].map(([, name = '']) => unquote(name)))
   const parents = [...text.matchAll(FOREIGN_KEY)].flatMap((match): Parent[] => {

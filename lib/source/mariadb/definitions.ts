@@ -4,7 +4,7 @@ import type { TableName } from './name.ts'
 import { splitFileName } from './packet.ts'
 import type { LoadedTable } from './snapshot.ts'
 import type { Parent, Table, TableReference } from './table.ts'
-import type { Followed, Point } from './translation.ts'
+import type { FollowedTables, Point } from './translation.ts'
 
 /** Options of {@link Definitions}. */
 export interface DefinitionsOptions {
@@ -12,7 +12,7 @@ export interface DefinitionsOptions {
   references(): ReadonlyMap<string, TableReference>
   /** Loads a table's present definition. */
   load(reference: TableReference): Promise<LoadedTable>
-  /** Reports that a table has a definition again. */
+  /** Reports that a table's definition was loaded. */
   loaded(): void
   /** Reports a failure to load. */
   failed(error: unknown): void
@@ -21,17 +21,17 @@ export interface DefinitionsOptions {
 }
 
 /**
- * Keeps the followed tables' present definitions. The log may be behind: then rows of an earlier definition
- * don't fit, or a statement that follows in the log makes the table be read again.
+ * Keeps the present definitions of the followed tables. The dump may lag behind them. Rows of an earlier
+ * definition then don't fit, or a later statement in the log makes Particle read the table again.
  */
-export class Definitions implements Followed {
+export class Definitions implements FollowedTables {
   readonly #options: DefinitionsOptions
   readonly #known = new Map<string, Table | 'missing' | 'refused'>()
   /** The places in the log that the definitions were loaded at. */
   readonly #places = new Map<string, Point>()
-  /** The parents of the last definition, which count until the next one is loaded. */
+  /** The parents of each table by its last definition. They count until the next definition is loaded. */
   readonly #parents = new Map<string, readonly Parent[]>()
-  /** Counts the changes of each definition, so that a load that began before one has no effect. */
+  /** Counts the changes of each definition. A load that began before the last change has no effect. */
   readonly #generations = new Map<string, number>()
   readonly #loading = new Set<string>()
   /** The tables whose rows the dump decodes. */
@@ -71,8 +71,8 @@ export class Definitions implements Followed {
   }
 
   altered(collection: string, at: Point): void {
-    // Keeps a definition of after the statement, since the log is behind: the rows that follow are of this
-    // definition, or another statement follows, which makes the table be read again.
+    // Keeps a definition that was loaded after the statement: the dump lags behind. The rows that follow have
+    // this definition, or another statement follows, and Particle then reads the table again.
     if (this.#isLater(collection, at)) return
     this.#forget(collection)
     if (this.#loading.has(collection)) return
@@ -80,9 +80,9 @@ export class Definitions implements Followed {
     void this.#reload(collection).finally(() => this.#loading.delete(collection))
   }
 
-  /** Selects the tables whose rows are wanted now, and returns them by their databases. */
+  /** Selects the tables whose rows are wanted at present. Returns the tables by their databases. */
   select(): Record<string, string[]> {
-    // Has no names of its own, because a database may be named as a property of each object.
+    // Has no prototype, because a database may have the name of a property of `Object.prototype`.
     const tables: Record<string, string[]> = Object.create(null)
     this.#selected.clear()
     for (const reference of this.references) {
@@ -94,7 +94,7 @@ export class Definitions implements Followed {
     return tables
   }
 
-  /** Returns the collections that depend on rows of a table that is not selected. */
+  /** Returns the collections that depend on the rows of a table that is not selected. */
   unselected(): string[] {
     return [...this.references]
       .filter((reference) => this.#tablesOf(reference).some((table) => !this.#selected.has(textOf(table))))
@@ -107,7 +107,7 @@ export class Definitions implements Followed {
   }
 
   /**
-   * Loads a definition that is not known.
+   * Loads a collection's definition, unless it is known.
    *
    * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
    */
@@ -116,8 +116,8 @@ export class Definitions implements Followed {
   }
 
   /**
-   * Loads all definitions anew. Keeps those of tables that can be shown if some can't be, whose reads report
-   * the reason. Rejects if none can be shown.
+   * Loads all definitions again. Skips tables that can't be shown, because their reads report the reason.
+   * Rejects if no table can be shown.
    */
   async loadAll(): Promise<void> {
     const refusals: unknown[] = []
@@ -152,7 +152,8 @@ export class Definitions implements Followed {
     const isHopeless = (error: unknown) => error instanceof ParticleError
     for (let generation = -1; generation !== this.#generation(collection); ) {
       generation = this.#generation(collection)
-      // Leaves the report of a table that can't be shown to its reads, since a failure is one of all tables.
+      // Ignores a table that can't be shown, because the table's reads report the reason. A report to the
+      // listener would concern all tables.
       await persist(() => this.#load(collection), isHopeless, failed, signal).catch(() => {})
       if (signal.aborted) return
     }

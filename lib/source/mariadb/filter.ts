@@ -8,11 +8,11 @@ import { quote } from './name.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Type } from './type.ts'
 
-/** The relative and the absolute distance between a FLOAT and the shortest number that stands for it. */
+/** The relative and the absolute distance between a FLOAT and the shortest number for that FLOAT. */
 const FLOAT_SLACK = 1e-6
-const LEAST_FLOAT = 2e-45
+const MIN_FLOAT_SLACK = 2e-45
 
-/** Converts a query to the condition of a WHERE clause, without values apart: see {@link Filter}. */
+/** Converts a query to the condition of a WHERE clause with literals: see {@link Filter}. */
 export function toCondition(table: Table, query: Query): Condition {
   return new Filter(table, new Tests(table)).toCondition(query)
 }
@@ -29,9 +29,9 @@ class Tests implements ColumnTests {
   }
 
   isNull(name: string): Condition {
-    // Reads all rows: a null of JSON is null too.
+    // Reads all rows, because the null of JSON counts as null too.
     if (this.#typeOf(name).kind === 'json') return ANY
-    // Avoids IS NULL, which also holds for a zero date.
+    // Avoids IS NULL, because it also holds for a zero date.
     return exactly(`(${quote(name)} <=> NULL)`)
   }
 
@@ -53,7 +53,7 @@ function compareNumber(column: string, { kind }: Type, operator: string, bound: 
       return exactly(`${column} ${operator} ${number}`)
     case 'year':
       return exactly(`${asNumber(column)} ${operator} ${number}`)
-    // Excludes integers past the safe range, which are texts: they don't compare to a number.
+    // Needs a second match: integers past the safe range are texts, and don't compare to a number.
     case 'bigint':
       return { ...exactly(`${column} ${operator} ${number}`), exact: false }
     case 'bit':
@@ -61,7 +61,7 @@ function compareNumber(column: string, { kind }: Type, operator: string, bound: 
     case 'double':
       return exactly(`${column} ${operator} ${double(bound)}`)
     case 'float': {
-      const slack = Math.abs(bound) * FLOAT_SLACK + LEAST_FLOAT
+      const slack = Math.abs(bound) * FLOAT_SLACK + MIN_FLOAT_SLACK
       const wider = bound + (operator.startsWith('>') ? -slack : slack)
       return Number.isFinite(wider)
         ? { ...exactly(`${column} ${operator} ${double(wider)}`), exact: false }
@@ -80,8 +80,8 @@ function compareText(column: string, { kind }: Type, operator: string, bound: st
       : { ...exactly(`${column} ${operator} ${timeLiteral(wider)}`), exact: false }
   }
   if (kind !== 'text' && kind !== 'enum') return ANY
-  // Compares in the database only below the surrogates: up to there, UTF-8 and JavaScript have the same
-  // order.
+  // Compares in the database only texts without surrogates and later characters: UTF-8 and JavaScript have
+  // the same order for them.
   const bytes = /[\ud800-\uffff]/.test(bound) ? undefined : textBytes(bound)
   return bytes === undefined ? ANY : exactly(`${asBytes(column)} ${operator} ${bytes}`)
 }

@@ -12,16 +12,16 @@ import { splitFileName } from './packet.ts'
 import { connectionOptions } from './pool.ts'
 import { comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
 import { isHopeless } from './server.ts'
-import { Settling } from './settling.ts'
 import { loadDefinition } from './snapshot.ts'
 import { type Transaction, Transactions } from './transaction.ts'
 import { Translation } from './translation.ts'
+import { XaCommits } from './xa-commits.ts'
 
 /** Options of a {@link Following}. */
 export interface FollowingOptions extends Pick<DefinitionsOptions, 'references'> {
   pool: Pool
   files: LogFiles
-  /** The place to start at; `undefined` for now. */
+  /** The place to start at; `undefined` for the present end of the log. */
   from: Place | undefined
   /** The interval of the checks that the log was not deleted, in milliseconds. */
   checkInterval: number
@@ -32,11 +32,11 @@ export interface FollowingOptions extends Pick<DefinitionsOptions, 'references'>
 const HEARTBEAT_MS = 5000
 
 /**
- * Follows the binary log for one listener: keeps a dump open, joins its events to transactions, and reports
- * whole transactions.
+ * Follows the binary log for one listener: keeps a dump open, joins the dump's events to transactions, and
+ * reports whole transactions.
  *
  *     dump --events--> transaction --commit--> translation --once a turn--> listener
- *     connection lost --> new dump at the same place, or without a history `lost` --> listener
+ *     connection lost --> new dump at the same place; if the log lacks that place: `lost` --> listener
  */
 export class Following {
   /** The start of the changes. */
@@ -47,24 +47,24 @@ export class Following {
   readonly #listener: ChangeListener
   readonly #loop: RetryLoop
   readonly #definitions: Definitions
-  readonly #settling: Settling
+  readonly #xaCommits: XaCommits
   readonly #rounds = new Rounds()
   #transactions = new Transactions()
   #dump: Dump | undefined
   /** The collections to read again as soon as no transaction is under way. */
   readonly #again = new Set<string>()
-  /** The place to start the next dump at; `undefined` for now. */
+  /** The place to start the next dump at; `undefined` for the present end of the log. */
   #place: Place | undefined
-  /** Explains why the place was given up. */
+  /** Explains why the next dump does not start at the place that was reached. */
   #reason: string | undefined
-  /** The place before the next event of the dump, whose `at` is that of its last whole transaction. */
+  /** The place after the last whole transaction of the dump. */
   #reached: Place | undefined
   #changes: Change[] = []
   #isScheduled = false
   #announced = false
   /** The position at which an event could not be decoded. */
   #failedAt: string | undefined
-  /** Marks an attempt at a place that was missing, until the next dump begins. */
+  /** Marks that the log lacked the place of an attempt, until the next dump begins. */
   #isGone = false
   #finish: () => void = () => {}
   readonly #end = new Promise<void>((resolve) => {
@@ -81,7 +81,7 @@ export class Following {
       failed: (error) => this.#failed(error),
       recovered: () => listener.progress(this.position),
     })
-    this.#settling = new Settling({
+    this.#xaCommits = new XaCommits({
       files: options.files,
       settled: () => this.#schedule(),
       failed: (error) => listener.error(error),
@@ -101,21 +101,21 @@ export class Following {
     })
   }
 
-  /** Resolves when the server has accepted the dump; rejects when another attempt can't help. */
+  /** Resolves when the server has accepted the dump. Rejects when another attempt can't help. */
   get opened(): Promise<void> {
     return this.#loop.opened
   }
 
   /**
-   * Switches the report of a lost history: before this call it moves the start position, afterwards the
-   * listener gets it.
+   * Makes a lost history be reported to the listener. Before this call, a lost history moves the start
+   * position.
    */
   announce(): void {
     this.#announced = true
   }
 
   /**
-   * Reports the changes of this collection from here on.
+   * Starts to report the changes of a collection.
    *
    * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
    */
@@ -138,7 +138,7 @@ export class Following {
     const { place, name } = start
     const { pool, files, heartbeat = HEARTBEAT_MS } = this.#options
     let isStarted = false
-    // Drops changes that the listener did not take: the dump starts before them.
+    // Drops changes that were not reported. The dump starts before them, and has them again.
     this.#changes = []
     const dump = new Dump(
       {
@@ -166,21 +166,21 @@ export class Following {
       await dump.run()
     } finally {
       this.#dump = undefined
-      // Reports all whole transactions first: only then is the next start known.
+      // Reports all whole transactions. The next dump starts after the last of them.
       this.#report()
     }
   }
 
   /**
-   * Checks that the log was not deleted. After a RESET MASTER, the server keeps the first file of the log
-   * open for its dumps, and sends heartbeats without an end.
+   * Checks that the log was not deleted. After a RESET MASTER, the server may keep the deleted first file
+   * open for a dump, and send nothing but heartbeats.
    */
   async #check(): Promise<void> {
     const [dump, place] = [this.#dump, this.#reached]
     if (!dump || !place) return
     const isThere = await this.#options.files.reaches(place)
     if (!isThere && dump === this.#dump)
-      dump.fail(new Error('The log ends before the place that was reached'))
+      dump.fail(new Error('The log ends before the place that was reached: it was deleted'))
   }
 
   /** Finds the place to start at. */
@@ -200,14 +200,14 @@ export class Following {
   }
 
   #failed(error: unknown): 'at once' | undefined {
-    // Looks at the log again, which tells why: it was deleted since it was looked at.
+    // Tries again at once. The log was deleted after the last check, and the next check finds the reason.
     if (isGone(error) && !this.#isGone) {
       this.#isGone = true
       return 'at once'
     }
     this.#listener.error(error)
     if (!isUndecodable(error)) return undefined
-    // Gives the place up the second time: the first failure may come from a log that is being deleted.
+    // Drops the place at the second failure. The first failure may come from a log that is being deleted.
     if (this.#failedAt === this.position) this.#drop('an event of the log could not be decoded')
     else this.#failedAt = this.position
     return undefined
@@ -244,10 +244,13 @@ export class Following {
     for (const change of translation.changes) this.#changes.push(change)
     if (transaction.xid === undefined || translation.changes.length === 0) return
     const collections = new Set(translation.changes.map(({ collection }) => collection))
-    void this.#settling.add(transaction.xid, collections)
+    void this.#xaCommits.add(transaction.xid, collections)
   }
 
-  /** Selects the tables that are wanted now. Reads a collection again if its rows may have been left out. */
+  /**
+   * Selects the tables that are wanted at present. Reads a collection again if the dump may have left out its
+   * rows.
+   */
   #select(): void {
     if (!this.#dump) return
     for (const collection of this.#definitions.unselected()) this.#again.add(collection)
@@ -257,7 +260,7 @@ export class Following {
     this.#schedule()
   }
 
-  /** Reports once a turn: a packet has many transactions. */
+  /** Schedules one report for a turn of the event loop, because a packet has many transactions. */
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -275,17 +278,17 @@ export class Following {
     if (this.#loop.isClosed || !this.#reached) return
     const reached = formatPosition(this.#reached)
     if (Number.isNaN(comparePositions(reached, this.position))) {
-      // Gives all positions of before up: the server's clock was set back, so that this file is older than
-      // the last one, as after a RESET MASTER.
+      // Reports a lost history. The server's clock was set back, so that this file is older than the last
+      // one, as after a RESET MASTER: earlier positions have no order with the new ones.
       this.#changes = []
       this.position = reached
       this.#place = this.#reached
       this.#listener.lost('The history is lost: the time of the log went back', reached)
     }
-    for (const collection of this.#settling.take(this.#reached)) this.#again.add(collection)
+    for (const collection of this.#xaCommits.take(this.#reached)) this.#again.add(collection)
     if (!this.#transactions.isOpen) this.#readAgain()
     const changes = this.#changes
-    // Skips the changes that come again after a lost connection.
+    // Skips changes that were reported before. A dump repeats them after a lost connection.
     const isFresh = ({ position }: Change) => comparePositions(position, this.position) > 0
     const [first] = changes
     const fresh = first && !isFresh(first) ? changes.filter(isFresh) : changes
@@ -302,8 +305,8 @@ export class Following {
   }
 
   /**
-   * Makes collections be read again, at places between the last transaction and the next: the ordinals of a
-   * transaction's changes are larger.
+   * Adds the changes that make collections be read again, at positions between the last transaction and the
+   * next one. The next transaction starts at the same offset, and its ordinals are larger.
    */
   #readAgain(): void {
     const place = this.#reached

@@ -12,28 +12,28 @@ interface Comparison {
   /** Writes the left side of `=` for a column. */
   left(column: string): string
   /**
-   * Writes the value with this JSON form; `undefined` if no value of the type has it; `null` if the database
-   * can't find it.
+   * Writes the value with this JSON form; `undefined` if no value of the type has this form; `null` if the
+   * database can't find the value.
    */
   input(value: Json): string | undefined | null
-  /** Marks a type whose `=` holds for that JSON form only. */
+  /** Marks a type whose `=` holds for values of the same JSON form only. */
   exact: boolean
-  /** Writes the bytes of the JSON form's text, if `=` holds for other texts too. */
+  /** Marks a type whose `=` holds for other texts too, so that the bytes must be compared as well. */
   bytes?: true
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const BIG = /^-?[1-9]\d{15,19}$/
-/** Bounds the digits as MariaDB does. */
+/** Matches a decimal text with no more digits than MariaDB has. */
 const DECIMAL = /^-?\d{1,65}(?:\.\d{1,38})?$/
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-/** Matches the JSON form of any time, also of one that JavaScript doesn't know, as in the year 0. */
+/** Matches the JSON form of any time, also of a time that JavaScript can't parse, as in the year 0. */
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?Z?$/
 
 const itself = (column: string) => column
 /** Turns a year and bits into plain numbers. */
 export const asNumber = (column: string) => `(${column} + 0)`
-/** Writes the text of a value as bytes in UTF-8, which are equal and ordered as their characters are. */
+/** Writes a value's text as bytes in UTF-8, so that no collation decides about equality and order. */
 export const asBytes = (column: string) => `CAST(CONVERT(${column} USING utf8mb4) AS BINARY)`
 
 const written: Comparison = { left: asBytes, input: textBytes, exact: true }
@@ -57,7 +57,7 @@ const addresses = (isAddress: (value: string) => boolean): Comparison => ({
   bytes: true,
 })
 
-/** Returns the way to find values of a type; `undefined` if the database can't. */
+/** Returns the comparison for a type; `undefined` if the database can't find values of the type. */
 function comparison(type: Type): Comparison | undefined {
   switch (type.kind) {
     case 'integer':
@@ -154,7 +154,7 @@ export function double(value: number): string {
   return value.toExponential()
 }
 
-/** Writes the bytes of a text that MariaDB can hold: one without half of a surrogate pair. */
+/** Writes the bytes of a text; `undefined` for half of a surrogate pair, which UTF-8 lacks. */
 export function textBytes(value: Json | undefined): string | undefined {
   if (typeof value !== 'string' || /\p{Surrogate}/u.test(value)) return undefined
   return `X'${Buffer.from(value).toString('hex')}'`
@@ -168,13 +168,13 @@ export function plain(text: string): Sql {
 /** Writes a text in the column's own character set and collation, so that an index can find it. */
 function collated({ charset = 'utf8mb4', collation }: Type, value: Json): string | undefined | null {
   if (typeof value !== 'string') return undefined
-  // Gives up for halves of surrogate pairs, and for the character that reads have in their place.
+  // Gives up for halves of surrogate pairs, and for the character by which reads replace them.
   if (textBytes(value) === undefined || value.includes('\ufffd')) return null
   const text = charset === 'utf8mb4' ? literal(value) : `CONVERT(${literal(value)} USING ${charset})`
   return collation === undefined ? text : `${text} COLLATE ${collation}`
 }
 
-/** Writes the FLOAT whose JSON form a number is. */
+/** Writes the FLOAT with this JSON form; `undefined` if no FLOAT has the form. */
 function float(value: Json): string | undefined {
   if (typeof value !== 'number') return undefined
   const rounded = Math.fround(value)

@@ -10,9 +10,9 @@ export interface RowsEvent {
   /** The names of the table's columns; left out by a server without `binlog_row_metadata=FULL`. */
   readonly names: readonly string[] | undefined
   readonly typeCodes: readonly number[]
-  /** The names of the primary key's columns, in the key's order; left out with the others. */
+  /** The names of the primary key's columns, in the key's order; left out if `names` is. */
   readonly key: readonly string[] | undefined
-  /** Marks rows with all of their columns: a session may set another `binlog_row_image` than FULL. */
+  /** Marks rows with all columns. A session may set another `binlog_row_image` than FULL. */
   readonly isWhole: boolean
   readonly changes: readonly RowChange[]
 }
@@ -21,31 +21,31 @@ export interface RowsEvent {
 interface Location {
   /** The offset after the event. */
   readonly end: number
-  /** Counts the events since the begin of the transaction, with those that no reader wants. */
+  /** The number of events since the transaction began, including events that the reader skips. */
   readonly index: number
   /** The time of the event, in milliseconds since 1970. */
   readonly time: number
 }
 
-/** Describes an event of the log, as far as the changes of tables depend on it. */
+/** Describes an event of the log, reduced to the parts that changes of tables depend on. */
 export type LogEvent = Location &
   (
     | {
-        /** Begins a transaction, or announces a statement without one. */
+        /** Begins a transaction, or announces a statement outside of transactions (a GTID event). */
         readonly kind: 'begin'
-        /** Marks the announcement of one statement, which no commit follows. */
-        readonly isAlone: boolean
-        /** The name of a transaction of XA that is prepared, or completed, here. */
+        /** Marks the announcement of one statement. No commit follows. */
+        readonly isStandalone: boolean
+        /** The name of an XA transaction that is prepared or completed by the following events. */
         readonly xid: string | undefined
       }
     | RowsEvent
     | { readonly kind: 'statement'; readonly home: string; readonly text: string }
     | { readonly kind: 'commit' }
-    /** Ends a prepared transaction of XA. */
+    /** Ends the first phase of an XA transaction: the transaction is prepared. */
     | { readonly kind: 'prepared' }
-    /** Stands for an event that may change any row: a part of a session's statement, or a gap in the log. */
+    /** Represents an event that may change any row: a part of a logged statement, or a gap in the log. */
     | { readonly kind: 'unknown' }
-    /** Stands for an event that changes nothing. */
+    /** Represents an event without a change. */
     | { readonly kind: 'reached' }
   )
 
@@ -76,17 +76,17 @@ export class LogReader {
     return this.#at
   }
 
-  /** Takes note of the event that comes next. */
+  /** Reads the header of the next event. */
   next({ type, next }: Header): void {
     this.#type = type
     this.#index = type === BEGIN_EVENT ? 0 : this.#index + 1
     if (next === 0) return
-    // Adds what the offset's 32 bits can't hold: a file has more than 4 GiB after a huge transaction.
+    // Adds the part that the offset's 32 bits can't hold. A huge transaction makes a file of more than 4 GiB.
     const high = Math.floor(this.#at / OFFSETS) * OFFSETS
     this.#at = high + next < this.#at ? high + OFFSETS + next : high + next
   }
 
-  /** Reads an event; `undefined` for an event that is a part of another. */
+  /** Reads an event; `undefined` for an event that belongs to a later event. */
   read(event: AnyBinlogEvent): LogEvent | undefined {
     const content = this.#contentOf(event)
     return content && { ...content, end: this.#at, index: this.#index, time: event.timestamp }
@@ -97,7 +97,7 @@ export class LogReader {
       case 'mariadbgtid': {
         const { standalone, preparedXa, completedXa } = event as Named<'mariadbgtid'>
         const xid = preparedXa || completedXa ? xidOf(event as Named<'mariadbgtid'>) : undefined
-        return { kind: 'begin', isAlone: standalone, xid }
+        return { kind: 'begin', isStandalone: standalone, xid }
       }
       case 'tablemap': {
         const map = event as TableMap
@@ -148,7 +148,7 @@ export class LogReader {
   }
 }
 
-/** Describes the marks of the columns that rows have, which the package does not declare. */
+/** Describes the bitmaps of the columns in the rows of an event. The package does not declare them. */
 interface Bitmaps {
   columns_present_bitmap: Buffer
   columns_present_bitmap2?: Buffer

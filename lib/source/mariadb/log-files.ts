@@ -5,25 +5,25 @@ import { connectionOptions, onConnection } from './pool.ts'
 import { formatPosition, type Place } from './position.ts'
 import { ask } from './session.ts'
 
-/** Limits the bytes of the log that are read for the changes of before the start. */
+/** Limits the bytes of the log that a starting node reads for the changes before its start. */
 const MAX_PAST_BYTES = 64 * 1024 * 1024
-/** The offset of a file's first event, after the file's mark. */
+/** The offset of a file's first event, after the file's magic number. */
 const FIRST = 4
-/** A replica can't ask for a later offset. */
+/** The end of the offsets that a replica can ask for. */
 const OFFSETS = 2 ** 32
-const PURGED = 'the file of the log was deleted (PURGE BINARY LOGS, or binlog_expire_logs_seconds)'
+const PURGED = 'the log file was deleted (PURGE BINARY LOGS, or binlog_expire_logs_seconds)'
 const RESET = 'the log was deleted (RESET MASTER)'
 const HEARTBEAT_MS = 5000
 
-/** Knows the files of a server's binary log. */
+/** Finds places in the files of a server's binary log, and checks that the files are there. */
 export class LogFiles {
   readonly #pool: Pool
   readonly #identify: () => Promise<string>
   #epoch: string | undefined
-  /** The times when files were created, by the files' names. */
+  /** The times of creation of the files, by the files' names. */
   readonly #births = new Map<string, Promise<number>>()
 
-  /** @param epoch identifies the server, and its log */
+  /** @param epoch returns a text that identifies the server and its log */
   constructor(pool: Pool, epoch: () => Promise<string>) {
     this.#pool = pool
     this.#identify = epoch
@@ -42,30 +42,31 @@ export class LogFiles {
       try {
         return await this.#place(name, at)
       } catch (error) {
-        // Tries again if the file was ended and deleted in between.
+        // Tries again if the file was deleted after the question for its name.
         if (!isGone(error) || (await this.#status()).name === name) throw error
       }
     }
   }
 
-  /** Takes note of a file's creation, in seconds since 1970. */
+  /** Keeps the time of a file's creation, in seconds since 1970. */
   learn(name: string, birth: number): void {
     this.#births.set(name, Promise.resolve(birth))
   }
 
-  /** Returns the position of an offset in a file, as the server tells the place of a snapshot. */
+  /** Returns the position of a file's name and an offset. The server reports the place of a snapshot so. */
   async position(name: string, at: number): Promise<string> {
     return formatPosition(await this.#place(name, at))
   }
 
-  /** Returns the name of a file. */
+  /** Returns the name of the file with this number. */
   async nameOf(file: number): Promise<string> {
     return joinFileName(splitFileName((await this.#status()).name).base, file)
   }
 
   /**
-   * Returns the start of the newest file that was created so many milliseconds ago, or of the oldest file
-   * that is not far back. Returns the present end if the present file is long.
+   * Returns the start of the newest file that was created at least `milliseconds` ago. Limits the log after
+   * the start to 64 MiB: returns the start of a newer file then, or the present end if the newest file alone
+   * is longer.
    */
   async past(milliseconds: number): Promise<string> {
     const end = await this.end()
@@ -84,7 +85,7 @@ export class LogFiles {
     return formatPosition(start)
   }
 
-  /** Checks that the log still reaches back to a place. Returns the reason if it does not. */
+  /** Checks that the log still has a place. Returns the reason if the log lacks the place. */
   async missing({ epoch, file, birth, at }: Place): Promise<string | undefined> {
     this.#epoch = await this.#identify()
     if (epoch !== this.#epoch) return 'the server is another one, or its log has another name'
@@ -92,7 +93,7 @@ export class LogFiles {
     const listed = files.find(({ name }) => splitFileName(name).file === file)
     const newest = files.at(-1)
     if (!listed) return newest && splitFileName(newest.name).file > file ? PURGED : RESET
-    // Asks the server anew: the log may have been deleted since.
+    // Forgets the times of creation, because the log may have been deleted since they were read.
     this.#births.clear()
     const found = await this.#birthOf(listed.name).catch((error: unknown) => {
       if (!isGone(error)) throw error
@@ -100,10 +101,10 @@ export class LogFiles {
     if (found === undefined) return PURGED
     if (found !== birth) return RESET
     if (at < FIRST || listed.size < at) return 'the server has lost the end of its log'
-    return at < OFFSETS ? undefined : 'the file of the log has more than 4 GiB'
+    return at < OFFSETS ? undefined : 'the place is after the first 4 GiB of its log file'
   }
 
-  /** Checks whether a transaction of XA, by its `xid`, is still prepared in the engine. */
+  /** Checks whether InnoDB still has an XA transaction in the prepared state. */
   async isPrepared(xid: string): Promise<boolean> {
     const [format, first = '', second = ''] = xid.split(':')
     const data = Buffer.from(first + second, 'hex').toString()
@@ -113,7 +114,7 @@ export class LogFiles {
     )
   }
 
-  /** Checks that the log's end is not before a place that was reached: else the log was deleted. */
+  /** Checks that the log does not end before a place that was reached. If it does, the log was deleted. */
   async reaches({ file, at }: Place): Promise<boolean> {
     const end = await this.#status()
     const present = splitFileName(end.name).file
@@ -126,7 +127,7 @@ export class LogFiles {
     return { epoch: this.#epoch, file: splitFileName(name).file, birth, at, ordinal: 0 }
   }
 
-  /** Finds out when a file was created, once for all who ask. Asks again after a failure. */
+  /** Returns the time of a file's creation. All calls share one dump. A call after a failure tries again. */
   async #birthOf(name: string): Promise<number> {
     const birth = this.#births.get(name) ?? this.#readBirth(name)
     this.#births.set(name, birth)
@@ -138,7 +139,7 @@ export class LogFiles {
     }
   }
 
-  /** Reads a file's first event, which has the time of the file's creation. */
+  /** Reads the time of a file's creation from the file's first event. */
   async #readBirth(name: string): Promise<number> {
     let found = Number.NaN
     const dump: Dump = new Dump(

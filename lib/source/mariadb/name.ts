@@ -7,7 +7,7 @@ export interface TableName {
   readonly name: string
 }
 
-/** A server has no names of more characters. */
+/** The longest name that MariaDB allows, in characters. */
 const MAX_LENGTH = 64
 
 /**
@@ -32,7 +32,7 @@ export function parseTableName(text: string, home: string | undefined): TableNam
   return { database, name }
 }
 
-/** Formats a table's name in its only form: `users` of the pool's database, else `app.users`. */
+/** Formats a table's name in its canonical form: `users` in the pool's database, `app.users` in others. */
 export function formatTableName({ database, name }: TableName, home: string | undefined): string {
   return joinName(database === home ? [name] : [database, name], '`')
 }

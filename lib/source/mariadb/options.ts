@@ -3,8 +3,8 @@ import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 /** Options of {@link mariadb}. */
 export interface MariadbOptions {
   /**
-   * The interval of the checks of the log, in milliseconds. Within this time, Particle notices that the log
-   * was deleted (`RESET MASTER`). Default: 10,000.
+   * The interval of the checks that the binary log was not deleted (`RESET MASTER`), in milliseconds.
+   * Default: 10,000.
    */
   checkInterval?: number
 }
@@ -19,6 +19,6 @@ export function checkOptions(options: MariadbOptions): Settings {
   refuseUnknown('mariadb(pool, options): option', options, Object.keys(DEFAULTS))
   const checkInterval = options.checkInterval ?? DEFAULTS.checkInterval
   if (!Number.isFinite(checkInterval) || checkInterval <= 0)
-    throw invalidOption("The option 'checkInterval' is a number above 0")
+    throw invalidOption("The option 'checkInterval' must be a number of milliseconds above 0")
   return { checkInterval }
 }

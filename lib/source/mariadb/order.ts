@@ -1,5 +1,5 @@
 import type { ReadOptions } from '../source.ts'
-import type { Place } from '../sql/field.ts'
+import type { ColumnPath } from '../sql/field.ts'
 import { type Ordering, type RowOrder, toRowOrder as rowOrder } from '../sql/order.ts'
 import { type Sql, sql } from '../sql/sql.ts'
 import { asBytes, asNumber, plain } from './input.ts'
@@ -11,8 +11,8 @@ import type { Type } from './type.ts'
 const SAFE = 'BETWEEN -9007199254740991 AND 9007199254740991'
 const SAFE_BITS = 53
 /**
- * The bytes of a text, and of a BLOB in base64, that MariaDB compares with `max_sort_length` of
- * `session.ts`.
+ * The number of bytes of a text, and of a BLOB before base64, that MariaDB sorts by. `session.ts` sets
+ * `max_sort_length`.
  */
 const SORTED_BYTES = 1024
 const SORTED_BLOB = 765
@@ -21,18 +21,18 @@ const MILLISECONDS = 3
 /** Converts MongoDB's `sort` of documents to an order of rows; `undefined` if MariaDB can't express it. */
 export function toRowOrder(table: Table, sort: ReadOptions['sort']): RowOrder | undefined {
   const order = rowOrder(table, sort, {
-    orderingOf: ({ name, within }: Place, direction) => {
+    orderingOf: ({ name, within }: ColumnPath, direction) => {
       const type = typeOf(table, name)
       if (!type || type.kind === 'json' || type.kind === 'set') return undefined
-      // Gives fields of other values no order: no other type has fields.
+      // Returns an empty order for a field within another type, because only JSON has fields.
       return within.length > 0 ? { exact: [] } : orderingOf(quote(name), type, direction)
     },
-    // Has NULL first in ascending order by itself.
+    // Adds no rule for NULL: MariaDB sorts NULL first in ascending order.
     write: (expression, direction) => sql`${expression} ${direction === 1 ? 'ASC' : 'DESC'}`,
   })
-  // Sorts by a column alone in the order of its index. Two columns would sort all rows.
-  const isAlone = order?.range && /^`[^`]*` (?:ASC|DESC)$/.test(order.by.text)
-  return order && isAlone ? { ...order, range: undefined } : order
+  // Leaves out the range for a single column, because MariaDB then reads in the order of the column's index.
+  const isSingle = order?.range && /^`[^`]*` (?:ASC|DESC)$/.test(order.by.text)
+  return order && isSingle ? { ...order, range: undefined } : order
 }
 
 function orderingOf(
@@ -72,7 +72,7 @@ function orderingOf(
   }
 }
 
-/** Sorts by a column as an index has it. */
+/** Sorts by a column in the order of its index. */
 function plainOrdering(column: string, last: string, bound: (text: string) => Sql): Ordering {
   return { exact: exact(column), range: { column, inside: undefined, last, bound } }
 }
@@ -91,7 +91,7 @@ function bigOrdering(column: string): Ordering {
 }
 
 /**
- * Sorts texts with a Z, in which a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`.
+ * Sorts times as texts with a Z: a full millisecond comes after its microseconds (`.010001Z`, `.010Z`).
  */
 function microOrdering(column: string, direction: 1 | -1): Ordering {
   const micros = `MICROSECOND(${column}) % 1000`
@@ -107,7 +107,7 @@ function microOrdering(column: string, direction: 1 | -1): Ordering {
   }
 }
 
-/** Finds values that are too long to be sorted by all of their bytes. */
+/** Tests for values with more bytes than MariaDB sorts by. */
 function longer(column: string, size: number, most: number): Sql | undefined {
   return size > most ? plain(`OCTET_LENGTH(${column}) > ${most}`) : undefined
 }

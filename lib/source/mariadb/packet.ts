@@ -1,10 +1,10 @@
-/** Describes an event's header, as far as the reader of the log leaves it out. */
+/** Describes the parts of an event's header that the package `zongji` does not return. */
 export interface Header {
   /** The time of the event, in seconds since 1970. */
   readonly timestamp: number
   /** The code of the event's type. */
   readonly type: number
-  /** The offset after the event, modulo 4 GiB. 0 for an event that is in no file. */
+  /** The offset after the event, modulo 4 GiB. 0 for an event that the log files lack (an artificial one). */
   readonly next: number
 }
 
@@ -19,8 +19,8 @@ export function headerOf(body: Buffer): Header | undefined {
 }
 
 /**
- * Reads the name of the next file, and the offset in it, from an event of rotation. Some of these events have
- * a checksum of four bytes after the name, whatever the other events have.
+ * Reads the name of the next file, and the offset in that file, from a rotate event. Some rotate events have
+ * a checksum of four bytes after the name, independently of the other events.
  *
  * @param present the name of the present file
  */
@@ -30,18 +30,18 @@ export function nextFileOf(body: Buffer, present: string): { name: string; at: n
   const texts = [bytes, bytes.subarray(0, -4)].map((part) => part.toString('latin1'))
   const base = Buffer.from(splitFileName(present).base).toString('latin1')
   const match = texts.map((text) => FILE_NAME.exec(text)).find((found) => found?.[1] === base)
-  if (!match) throw new Error(`The log goes on in a file of another name than ${present}`)
+  if (!match) throw new Error(`The next log file has another base name than ${present}`)
   return { name: Buffer.from(match[0], 'latin1').toString(), at }
 }
 
-/** Splits the name of a log's file: `binlog.000012`. */
+/** Splits the name of a log file: `binlog.000012`. */
 export function splitFileName(name: string): { base: string; file: number } {
   const [, base, number] = FILE_NAME.exec(name) ?? []
-  if (base === undefined) throw new Error(`Not the name of a file of the log: ${name}`)
+  if (base === undefined) throw new Error(`Not the name of a log file: ${name}`)
   return { base, file: Number(number) }
 }
 
-/** Joins the name of a log's file. */
+/** Joins the name of a log file. */
 export function joinFileName(base: string, file: number): string {
   return `${base}.${String(file).padStart(6, '0')}`
 }

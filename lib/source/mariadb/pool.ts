@@ -36,7 +36,7 @@ const MISTAKEN: readonly Mistaken[] = [
  * Checks the argument of `mariadb()`: a pool of `mysql2` or of `mysql2/promise`. Returns the pool with
  * callbacks.
  *
- * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to pass instead
+ * @throws ParticleError `INVALID_OPTION`, with a message that names the value to pass
  */
 export function checkPool(given: unknown): Pool {
   const { pool: inner } = (given ?? {}) as { pool?: unknown }
@@ -46,7 +46,7 @@ export function checkPool(given: unknown): Pool {
     typeof getConnection === 'function' && typeof promise === 'function' && typeof config === 'object'
   const mistake = isPool
     ? _closed
-      ? 'this one was ended already'
+      ? 'this pool was ended already'
       : undefined
     : describeGiven(given, MISTAKEN)
   if (mistake !== undefined)
@@ -55,8 +55,8 @@ export function checkPool(given: unknown): Pool {
 }
 
 /**
- * Returns the settings of the pool's connections, for a connection that stays. Leaves out settings that
- * mysql2 computes from others, because it warns of them as options.
+ * Returns the settings of the pool's connections, for connections beside the pool. Leaves out settings that
+ * mysql2 computes from other settings, because mysql2 warns of them as options.
  */
 export function connectionOptions(pool: Pool): ConnectionOptions {
   const { config } = pool as unknown as { config: { connectionConfig: ConnectionOptions } }
@@ -70,24 +70,25 @@ export function connectionOptions(pool: Pool): ConnectionOptions {
   return options
 }
 
-/** The wait for a server's answer: a connection whose network has gone tells nothing for many minutes. */
-const PATIENCE_MS = 10_000
+/** The longest wait for an answer. A connection without a network reports no error for many minutes. */
+const ANSWER_TIMEOUT_MS = 10_000
 
 /**
- * Runs a task of short questions on a connection of the pool. Ends the connection if the task fails, or takes
- * longer than that.
+ * Runs a task of short queries on a connection of the pool. Ends the connection if the task fails, or takes
+ * longer than the timeout.
  *
- * @param patience in milliseconds
+ * @param timeout the longest time of the task, in milliseconds
  */
 export async function onConnection<T>(
   pool: Pool,
   task: (connection: PoolConnection) => Promise<T>,
-  patience = PATIENCE_MS,
+  timeout = ANSWER_TIMEOUT_MS,
 ): Promise<T> {
   const connection = await promised(pool).getConnection()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('The server does not answer')), patience).unref()
+    const fail = () => reject(new Error(`The server does not answer within ${timeout} ms`))
+    timer = setTimeout(fail, timeout).unref()
   })
   try {
     const result = await Promise.race([task(connection), late])

@@ -5,13 +5,13 @@ export interface Place {
   /** The number in the name of the log's file. */
   readonly file: number
   /**
-   * The time when the file was created, in seconds since 1970. The numbers of files begin anew after a
-   * `RESET MASTER`, so that a number alone does not identify a file.
+   * The time of the file's creation, in seconds since 1970. The numbers of files start again after a
+   * `RESET MASTER`, so a number alone does not identify a file.
    */
   readonly birth: number
   /** The offset in the file. For a change, the offset at which its transaction starts. */
   readonly at: number
-  /** The index of a change in its transaction. 0 stands for everything before `at`. */
+  /** The index of a change in its transaction. 0 means the place before all changes of the transaction. */
   readonly ordinal: number
 }
 
@@ -34,7 +34,7 @@ export function parsePosition(position: string): Place | undefined {
 
 /**
  * Compares two positions: negative, zero or positive. Returns `NaN` for a malformed position, for two epochs,
- * and for two files that can't be of one log: a `RESET MASTER` lies between them.
+ * and for two files that can't belong to one log, because a `RESET MASTER` lies between them.
  */
 export function comparePositions(a: string, b: string): number {
   const left = parsePosition(a)

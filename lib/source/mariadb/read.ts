@@ -26,11 +26,11 @@ export interface ReadRequest {
 /** Describes the wanted documents. */
 export interface Wanted {
   query: Query
-  /** Which of them are enough. */
+  /** The sort and the limit, if the first documents are enough. */
   first?: ReadOptions | undefined
 }
 
-/** A row as the server sent it. */
+/** Holds the bytes of a row's cells, as the server sent them. */
 type RawRow = readonly (Buffer | null)[]
 
 const BATCH = 1000
@@ -38,8 +38,8 @@ const BATCH = 1000
 const BYTES: ReadonlySet<Kind> = new Set(['bytes', 'bit'])
 
 /**
- * Reads the documents that match a query in batches of 1,000, all from one snapshot. Delivers each batch
- * before it takes more rows from the server. Returns the snapshot's place in the log. A missing table has no
+ * Reads the documents that match a query, in batches of 1,000, from one snapshot. Delivers each batch before
+ * it takes more rows from the server. Returns the snapshot's place in the log. A missing table has no
  * documents.
  */
 export async function readDocuments(
@@ -71,7 +71,7 @@ export async function readDocuments(
         return true
       }
     }
-    // Reads in order until the last wanted document, because the condition found too much.
+    // Reads rows in order until the limit, because the condition also holds for rows that do not match.
     const by = order ? sql` ORDER BY ${order.by}` : sql``
     let wanted = order ? first.limit : Number.POSITIVE_INFINITY
     return await eachBatch(connection, sql`SELECT ${columns} ${all}${by}`, async (rows) => {
@@ -85,7 +85,7 @@ export async function readDocuments(
   return { ...place, isMissing }
 }
 
-/** Returns the documents with these ids (in JSON form) from one snapshot, and its place in the log. */
+/** Returns the documents with these ids (in JSON form) from one snapshot, with the snapshot's place. */
 export async function lookupDocuments(
   { pool, table: reference }: ReadRequest,
   ids: readonly Id[],
@@ -107,8 +107,8 @@ export async function lookupDocuments(
 }
 
 /**
- * Selects a column. A FLOAT's own text lacks digits, and so does that of a DOUBLE with a fixed number of
- * them.
+ * Selects a column. Casts floating-point numbers: the text of a FLOAT lacks digits, and so does the text of a
+ * DOUBLE with a fixed number of digits.
  */
 function selected({ name, type: { kind } }: Column): string {
   return kind === 'float' || kind === 'double' ? `CAST(${quote(name)} AS DOUBLE)` : quote(name)
@@ -127,10 +127,10 @@ async function rowsOf(connection: PoolConnection, query: Sql): Promise<readonly 
 }
 
 /**
- * Takes a query's rows in batches, no faster than `each` does.
+ * Takes a query's rows in batches. Waits for `each` before it takes more rows.
  *
- * @param each returns `false` when the rest is not wanted
- * @returns `false` if rows were left unread
+ * @param each returns `false` if no more rows are wanted
+ * @returns `false` if rows were left unread on the connection
  */
 async function eachBatch(
   connection: PoolConnection,
@@ -139,7 +139,7 @@ async function eachBatch(
 ): Promise<boolean> {
   const { connection: inner } = connection as unknown as { connection: Connection }
   const rows = inner.query(rawQuery(query.text)).stream({ highWaterMark: BATCH })
-  // Hears of a lost connection, which mysql2 tells to the connection alone.
+  // Ends the stream of rows if the connection is lost, because mysql2 reports that on the connection only.
   const lost = (error: Error) => void rows.destroy(error)
   inner.on('error', lost)
   let batch: RawRow[] = []

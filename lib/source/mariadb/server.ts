@@ -5,7 +5,7 @@ import { epochOf } from '../sql/epoch.ts'
 import { onConnection } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 
-/** Lists the settings that a log with whole rows and names needs, by their wanted values. */
+/** Lists the accepted values of the settings for a log with whole rows and with names of columns. */
 const WANTED: Readonly<Record<string, readonly string[]>> = {
   log_bin: ['ON', '1'],
   binlog_format: ['ROW'],
@@ -19,7 +19,7 @@ const VARIABLES = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'ser
     .map((name) => `'${name}'`)
     .join(', ')})`
 
-/** Describes the server whose log is followed. */
+/** Describes the server whose log Particle follows. */
 export interface ServerState {
   /** Identifies the server and its log. */
   readonly epoch: string
@@ -36,7 +36,7 @@ export async function examineServer(pool: Pool, databases: ReadonlySet<string>):
     const variables = new Map(rows.map(([name, value]) => [name ?? '', value ?? '']))
     refuseVersion(variables.get('version') ?? '')
     refuseSettings(variables)
-    // Counts the running replications, which needs no privilege: SHOW ALL SLAVES STATUS would.
+    // Counts the running replications by the status, because SHOW ALL SLAVES STATUS needs a privilege.
     const [replications] = await ask(connection, "SHOW GLOBAL STATUS LIKE 'Slaves_running'")
     refuseForeignChanges(variables, Number(replications?.[1] ?? 0))
     const [status] = await ask(connection, 'SHOW MASTER STATUS').catch((error: unknown) => {
@@ -47,7 +47,7 @@ export async function examineServer(pool: Pool, databases: ReadonlySet<string>):
   })
 }
 
-/** Identifies the server: by its own random name since MariaDB 10.10, else by where it runs. */
+/** Identifies the server: by its `server_uid` since MariaDB 10.10, before that by its host and folder. */
 function identityOf(variables: ReadonlyMap<string, string>): unknown[] {
   const names = variables.has('server_uid') ? ['server_uid'] : ['server_id', 'hostname', 'port', 'datadir']
   return ['mariadb', ...[...names, 'log_bin_basename'].map((name) => variables.get(name))]
@@ -59,7 +59,7 @@ function refuseVersion(version: string): void {
       `mariadb(pool) follows MariaDB, but this server is version ${version} of another kind, as of MySQL: ` +
         'report its changes by callbacks (docs/sources/callbacks.md)',
     )
-  // Skips the 5.5.5- that old clients need before the version.
+  // Skips the prefix 5.5.5-, which servers send before the version for old clients.
   const [, major = '0', minor = '0'] = /^(?:5\.5\.5-)?(\d+)\.(\d+)/.exec(version) ?? []
   const isOld = Number(major) < OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) < OLDEST[1])
   if (isOld)
@@ -79,7 +79,7 @@ function refuseSettings(variables: ReadonlyMap<string, string>): void {
   const lines = wrong
     .map(({ name, wanted }) => (name === 'log_bin' ? name : `${name} = ${wanted}`))
     .join(', ')
-  // Only the binary log itself needs a restart: the other settings hold for connections that come later.
+  // Requires a restart only for log_bin. The other settings can change at run time, for later connections.
   const statements = wrong.map(({ name, wanted }) => `SET GLOBAL ${name} = '${wanted}'`).join(', ')
   const how = wrong.some(({ name }) => name === 'log_bin')
     ? 'and restart the server'
@@ -90,14 +90,15 @@ function refuseSettings(variables: ReadonlyMap<string, string>): void {
   )
 }
 
-/** Refuses a server that gets changes from other servers, and leaves them out of its own log. */
+/** Refuses a server that applies changes of other servers, and does not log them (`log_slave_updates`). */
 function refuseForeignChanges(variables: ReadonlyMap<string, string>, replications: number): void {
   if (isOn(variables.get('log_slave_updates'))) return
   const inCluster = isOn(variables.get('wsrep_on'))
   if (!inCluster && replications === 0) return
   throw invalidOption(
     `This server gets changes from ${inCluster ? 'other nodes of a Galera cluster' : 'a primary'}, and its ` +
-      'log lacks them: set log_slave_updates = ON in the section [mariadb] of my.cnf, and restart the server',
+      'log lacks these changes: set log_slave_updates = ON in the section [mariadb] of my.cnf, and restart ' +
+      'the server',
   )
 }
 
@@ -124,10 +125,10 @@ function isOn(value: string | undefined): boolean {
  */
 const HOPELESS: ReadonlySet<number> = new Set([1044, 1045, 1142, 1143, 1227, 1698])
 
-/** ER_SPECIFIC_ACCESS_DENIED_ERROR: the account lacks a right that is no right on tables. */
+/** ER_SPECIFIC_ACCESS_DENIED_ERROR: the account lacks a global privilege. */
 const LACKS_RIGHT = 1227
 
-/** Returns an error that names the missing right to follow the log; any other error as it is. */
+/** Replaces the error of a missing right to follow the log by an error that names the GRANT. */
 export function describeDenial(error: unknown): unknown {
   if (numberOf(error) !== LACKS_RIGHT) return error
   return invalidOption(

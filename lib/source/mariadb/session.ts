@@ -2,8 +2,8 @@ import type { QueryOptions } from 'mysql2'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 
 /**
- * Fixes the texts of values, whatever the settings of the server, the account and the pool are. A read in
- * several parts may wait long for its reader.
+ * The variables that fix the texts of values, so that settings of the server, the account and the pool have
+ * no effect. `net_write_timeout` lets a read of several batches wait long for its reader.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   character_set_results: 'utf8mb4',
@@ -20,8 +20,8 @@ const PREFIX = `SET STATEMENT ${Object.entries(SETTINGS)
   .join(', ')} FOR `
 
 /**
- * Returns a query of the settings' texts, for a connection of any pool: each row is an array of the bytes
- * that the server sent. The settings hold for this statement alone.
+ * Returns a query with {@link SETTINGS}, which hold for this statement alone. Each row of the result is an
+ * array of the bytes that the server sent, whatever the options of the pool are.
  */
 export function rawQuery(statement: string): QueryOptions {
   return {
@@ -32,7 +32,7 @@ export function rawQuery(statement: string): QueryOptions {
   }
 }
 
-/** Runs a query, and returns its rows of texts. */
+/** Runs a query, and returns its rows as texts. */
 export async function ask(
   connection: Pick<Connection, 'query'>,
   statement: string,
@@ -41,7 +41,7 @@ export async function ask(
   return rows.map((row) => [...(row as unknown as (Buffer | null)[])].map((cell) => cell?.toString() ?? null))
 }
 
-/** Writes a text as SQL that no setting can change. */
+/** Writes a text as a literal in hexadecimal, which means the same under every setting. */
 export function literal(text: string): string {
   return `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`
 }

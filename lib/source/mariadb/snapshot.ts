@@ -6,13 +6,13 @@ import { onConnection, promised } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 import type { Table, TableReference } from './table.ts'
 
-/** Describes the place in the binary log that a read is of: the file's name, and the offset in it. */
+/** Describes a place in the binary log: the file's name, and the offset in the file. */
 export interface LogPlace {
   file: string
   at: number
 }
 
-/** Ends a transaction alone: a server's completion_type may let a plain COMMIT do more. */
+/** Ends a transaction, and nothing else. A server's completion_type may make a plain COMMIT do more. */
 const COMMIT = 'COMMIT AND NO CHAIN NO RELEASE'
 
 /** ER_TABLE_DEF_CHANGED: the table was emptied or altered after the snapshot. */
@@ -25,37 +25,38 @@ const START_EVENTS: ReadonlySet<string> = new Set([
   'Binlog_checkpoint',
   'Start_encryption',
 ])
-const MOST_START_EVENTS = 8
-/** The longest start of a file: its list of transactions has 16 bytes for each server. */
-const LONGEST_START = 64 * 1024
-const SETTLING_MS = 5
-/** The longest wait for the checkpoint. A quiet server writes it once InnoDB has flushed, within a second. */
-const MAX_SETTLING_MS = 10_000
+const MAX_START_EVENTS = 8
+/** The longest start of a file, in bytes. The start's list of GTIDs has 16 bytes for each server. */
+const MAX_START_BYTES = 64 * 1024
+const CHECKPOINT_INTERVAL_MS = 5
+/** The longest wait for a checkpoint. A quiet server writes it once InnoDB has flushed, within a second. */
+const MAX_CHECKPOINT_WAIT_MS = 10_000
 
-/** Keeps a place in the newest file from which on all snapshots are whole. */
-const firstWhole = new WeakMap<Pool, LogPlace>()
+/** Keeps a place in the newest file of the log. Snapshots at and after the place are whole. */
+const wholeFrom = new WeakMap<Pool, LogPlace>()
 
-/** Runs within a snapshot. Returns `false` if it left rows of a query unread. */
+/** Reads within a snapshot. Returns `false` if rows of a query are left unread on the connection. */
 export type InSnapshot = (connection: PoolConnection, table: Table) => Promise<boolean>
 
-/** Holds a table, and the statement of its definition. */
+/** Holds a table with the statement that creates it. */
 interface Known {
   statement: string
   table: Table
 }
 
-/** Keeps the definitions of earlier reads, which need no further look at the catalog. */
+/** Keeps the tables of earlier reads, so that the next read need not query the catalog. */
 const known = new WeakMap<Pool, Map<string, Known>>()
 
 /** Matches statements in the log that alter no table. */
 const HARMLESS = /^(?:use `(?:[^`]|``)+`; )?(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA)\b/i
 
 /**
- * Runs in one snapshot of the database, on a connection of the pool, and returns the snapshot's place in the
- * log. Skips a missing table. Takes another snapshot if a table was altered between the last one and the
- * lock of the definition: the rows would be those of another table.
+ * Runs a task in one snapshot of the database, on a connection of the pool. Returns the snapshot's place in
+ * the log. Skips the task for a missing table. Takes another snapshot if a table was altered, or the log
+ * began another file, between the snapshot and the lock of the definition: the rows could be those of another
+ * table. Reads therefore wait while log files rotate faster than that.
  *
- * @param isRepeatable tells whether `run` may run again
+ * @param isRepeatable checks whether `run` may run again
  */
 export async function inSnapshot(
   pool: Pool,
@@ -63,7 +64,7 @@ export async function inSnapshot(
   run: InSnapshot,
   isRepeatable: () => boolean,
 ): Promise<LogPlace> {
-  const end = Date.now() + MAX_SETTLING_MS
+  const end = Date.now() + MAX_CHECKPOINT_WAIT_MS
   for (;;) {
     const connection = await promised(pool).getConnection()
     let isClean = false
@@ -77,12 +78,12 @@ export async function inSnapshot(
       isClean = !isExact || !table || (await run(connection, table))
       if (isClean) await connection.query(COMMIT)
       if (isExact) return place
-      if (!isWhole) await pause(SETTLING_MS)
+      if (!isWhole) await pause(CHECKPOINT_INTERVAL_MS)
     } catch (error) {
       isClean = false
       if (numberOf(error) !== ALTERED || !isRepeatable()) throw error
     } finally {
-      // Ends a connection with unread rows, because they would be sent before the next answer.
+      // Ends a connection with unread rows, because the server would send them before the next answer.
       if (isClean) connection.release()
       else connection.destroy()
     }
@@ -90,7 +91,8 @@ export async function inSnapshot(
 }
 
 /**
- * Locks a table's definition until the transaction ends, and loads it, if it is not that of an earlier read.
+ * Locks a table's definition until the transaction ends. Loads the definition if it differs from that of the
+ * last read.
  */
 async function lockedTable(
   pool: Pool,
@@ -110,8 +112,8 @@ async function lockedTable(
 }
 
 /**
- * Checks whether any table was altered after a place in the log. Compares no definitions, because a table
- * may be swapped with one of the same definition (RENAME, EXCHANGE PARTITION).
+ * Checks whether any table may have been altered after a place in the log. Compares no definitions, because a
+ * table may be swapped with another table of the same definition (RENAME, EXCHANGE PARTITION).
  */
 async function isAltered(connection: PoolConnection, { file, at }: LogPlace): Promise<boolean> {
   const present = await presentPlace(connection)
@@ -122,39 +124,39 @@ async function isAltered(connection: PoolConnection, { file, at }: LogPlace): Pr
 }
 
 /**
- * Checks that a snapshot has all transactions before its place. At the start of a file, it may lack the last
- * ones of the file before: MariaDB moves the place to the new file before the engine has them, and writes a
- * checkpoint with the new file's own name once it has.
+ * Checks that a snapshot has all transactions before its place. At the start of a file, a snapshot may lack
+ * the last transactions of the file before: MariaDB moves the place to the new file before InnoDB has these
+ * transactions. Once InnoDB has them, MariaDB writes a checkpoint with the new file's own name.
  */
 async function hasAllBefore(
   pool: Pool,
   connection: PoolConnection,
   { file, at }: LogPlace,
 ): Promise<boolean> {
-  const whole = firstWhole.get(pool)
-  if (at > LONGEST_START || (whole?.file === file && at >= whole.at)) return true
-  const events = await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} LIMIT ${MOST_START_EVENTS}`)
+  const whole = wholeFrom.get(pool)
+  if (at > MAX_START_BYTES || (whole?.file === file && at >= whole.at)) return true
+  const events = await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} LIMIT ${MAX_START_EVENTS}`)
   const first = events.findIndex(([, , type]) => !START_EVENTS.has(type ?? ''))
   const start = first < 0 ? events : events.slice(0, first)
   const startEnd = Number(start.at(-1)?.[4] ?? 0)
   const own = start.find(([, , type, , , name]) => type === 'Binlog_checkpoint' && name === file)
-  // Takes the place after the first transaction of the file too: the engine has the last ones before it.
+  // Accepts a place after the file's first transaction too: InnoDB has the transactions of the file before.
   const isWhole = at > startEnd || (own !== undefined && at >= Number(own[4]))
-  if (isWhole) firstWhole.set(pool, { file, at })
+  if (isWhole) wholeFrom.set(pool, { file, at })
   return isWhole
 }
 
-/** Represents a table's definition. */
+/** Represents a table's definition, and the moment of its loading. */
 export interface LoadedTable {
   /** `undefined` for a missing table. */
   table: Table | undefined
-  /** A place in the log: the definition has come from all statements before it, and maybe from later ones. */
+  /** A place in the log. The definition has the effect of all earlier statements, and maybe of later ones. */
   place: LogPlace
 }
 
 /**
- * Loads a table's present definition. Takes all of it from one moment: several queries would mix the
- * definitions before and after an ALTER TABLE.
+ * Loads a table's present definition. Loads all parts in one transaction, because separate queries would mix
+ * the definitions before and after an ALTER TABLE.
  *
  * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
  */
@@ -174,7 +176,7 @@ async function presentPlace(connection: PoolConnection): Promise<LogPlace> {
   return { file: file ?? '', at: Number(at ?? 0) }
 }
 
-/** Returns the place of the transaction's own snapshot, which MariaDB takes together with it. */
+/** Returns the place of the transaction's snapshot. MariaDB records the place when it takes the snapshot. */
 async function placeOf(connection: PoolConnection): Promise<LogPlace> {
   const rows = await ask(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")
   const status = new Map(rows.map(([name, value]) => [name?.toLowerCase(), value]))

@@ -3,12 +3,12 @@ import type { TableName } from './name.ts'
 /**
  * Names the kinds of statements in a log of rows:
  *
- * - `begin`, `commit`, `rollback`, `savepoint`, `rollback to`: a transaction's control
- * - `xa`: a part of a transaction of XA, whose outcome the log tells by other means
+ * - `begin`, `commit`, `rollback`, `savepoint`, `rollback to`: control of a transaction
+ * - `xa`: control of an XA transaction whose outcome other events of the log have
  * - `xa commit`, `xa rollback`: the outcome of a prepared transaction
  * - `upkeep`: changes no row and no table (rights, statistics)
  * - `definition`: may change tables, or all rows of them (`ALTER`, `DROP`, `TRUNCATE`)
- * - `data`: may change any row. A session with `binlog_format=STATEMENT` logs its writes so.
+ * - `data`: may change any row. A session with `binlog_format=STATEMENT` logs its writes as statements.
  */
 export type StatementKind =
   | 'begin'
@@ -23,7 +23,7 @@ export type StatementKind =
   | 'definition'
   | 'data'
 
-/** Lists the kinds by their first words. The longer words come first. */
+/** Lists the kinds by the first words of their statements. Longer lists of words come first. */
 const KINDS: readonly (readonly [words: string, kind: StatementKind])[] = [
   ['BEGIN NOT', 'data'],
   ['BEGIN', 'begin'],
@@ -37,7 +37,7 @@ const KINDS: readonly (readonly [words: string, kind: StatementKind])[] = [
   ['XA COMMIT', 'xa commit'],
   ['XA ROLLBACK', 'xa rollback'],
   ['XA', 'xa'],
-  // Drops tables of one session alone, which the log of rows never has changes of.
+  // Drops temporary tables, whose changes a log of rows never has.
   ['DROP TEMPORARY', 'upkeep'],
   ['CREATE USER', 'upkeep'],
   ['CREATE ROLE', 'upkeep'],
@@ -66,7 +66,7 @@ const KINDS: readonly (readonly [words: string, kind: StatementKind])[] = [
 const SKIPPED = /^(?:\s+|\/\*M?!\d*|\*\/|\/\*[\s\S]*?\*\/|--(?:\s[^\n]*)?(?:\n|$)|#[^\n]*(?:\n|$)|\()/
 const WORD = /^[A-Za-z_]+/
 
-/** Matches the creation of a table, which in a log of rows has no query: functions of one may change rows. */
+/** Matches the creation of a table. A log of rows has no SELECT there: its functions may change any row. */
 const CREATION = /^CREATE (?:OR REPLACE )?(?:TEMPORARY )?TABLE /
 
 /** Finds the kind of a statement by its first words. A statement with unknown words is `data`. */
@@ -97,8 +97,9 @@ function skip(text: string): string {
 }
 
 /**
- * Checks whether a statement may concern a table: names the table, or drops its database. Wrong for no
- * statement that does, and right for some that do not: a name in a comment counts.
+ * Checks whether a statement may concern a table: whether it contains the table's name, or creates, alters or
+ * drops the table's database. Returns `true` for every statement that concerns the table, and for some other
+ * statements: a name in a comment counts.
  *
  * @param home the default database of the statement's session
  */
@@ -112,10 +113,10 @@ export function concerns(text: string, home: string, { database, name }: TableNa
 /** Matches the ends of a name that needs no quotes. */
 const PLAIN = /^[\w$]+$/
 
-/** Checks whether a statement has this name in it, quoted or not, in any case of letters. */
+/** Checks whether a statement contains a name, quoted or not, in any case of letters. */
 function names(text: string, name: string): boolean {
-  // Takes any letter outside ASCII for the name: the text is in the character set of its session, which the
-  // log's reader does not know.
+  // Accepts any letter outside ASCII as the name, because the log's reader does not know the statement's
+  // character set.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
   if (/[^\x00-\x7f]/.test(name)) return /[^\x00-\x7f]/.test(text)
   const lower = text.toLowerCase()
@@ -134,7 +135,7 @@ const NAME = '(?:`((?:[^`]|``)+)`|([\\w$]+))'
 const TRUNCATE = new RegExp(`^TRUNCATE\\s+(?:TABLE\\s+)?(?:${NAME}\\s*\\.\\s*)?${NAME}\\s*;?\\s*$`, 'i')
 
 /**
- * Checks that a statement empties exactly this table. `false` for a statement that can't be told for sure.
+ * Checks that a statement is a TRUNCATE of exactly this table. Returns `false` in case of doubt.
  *
  * @param home the default database of the statement's session
  */

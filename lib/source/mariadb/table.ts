@@ -4,7 +4,7 @@ import type { TableName } from './name.ts'
 import type { Cell, Type } from './type.ts'
 import { toValue } from './value.ts'
 
-/** Describes the way from a table's rows to documents. */
+/** Options of the conversion from a table's rows to documents. */
 export interface TableOptions {
   /**
    * The column of type `JSON` whose object is the document. All other columns are left out, except the
@@ -13,9 +13,9 @@ export interface TableOptions {
   document?: string
 }
 
-/** Describes a table's name and the way to read its rows, before the first query. */
+/** Describes a table by its name and options, before the first query. */
 export interface TableReference extends TableName {
-  /** The name that collections and changes carry. */
+  /** The name of the collection, which its changes have too. */
   readonly collection: string
   readonly options: TableOptions
 }
@@ -26,24 +26,24 @@ export interface Column {
   readonly type: Type
 }
 
-/** Describes a column as the binary log has it, with the codes that its type may have there. */
+/** Describes a column in the binary log, with the codes that its type may have there. */
 export interface LoggedColumn {
   readonly name: string
   readonly codes: readonly number[]
 }
 
 /**
- * Describes a table whose changed rows change rows of another table by a foreign key, directly or by way of
- * others. The log lacks those changes.
+ * Describes the parent of a child table. Changed rows of the parent change rows of the child by a foreign
+ * key, directly or through other tables. The log lacks these changes of the child.
  */
 export interface Parent extends TableName {
-  /** Marks a parent whose deleted rows change the other table. */
+  /** Marks a parent whose deleted rows change the child. */
   readonly onDelete: boolean
-  /** The columns whose changes change the other table. */
+  /** The parent's columns whose changes change the child. */
   readonly onUpdate: readonly string[]
 }
 
-/** Describes a table, as far as a read of its rows and a translation of their changes need it. */
+/** Describes a table for reads of its rows and for the translation of their changes. */
 export interface Table extends TableReference {
   /** The columns of the documents: without generated columns, and without geometry. */
   readonly columns: readonly Column[]
@@ -71,7 +71,7 @@ export interface Row {
 /**
  * Builds the document of a row.
  *
- * @param like another row of the table: the document shares the values of its equal cells
+ * @param like another row of the table. The document shares the values of equal cells with that row
  */
 export function toDocument(
   table: Pick<Table, 'columns' | 'key' | 'options'>,

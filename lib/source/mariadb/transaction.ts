@@ -5,9 +5,9 @@ import { kindOf } from './statement.ts'
 export type Part = { readonly index: number } & (
   | RowsEvent
   | { readonly kind: 'statement'; readonly home: string; readonly text: string }
-  /** Stands for changes of any rows. */
+  /** Represents changes of any rows. */
   | { readonly kind: 'unknown' }
-  /** Takes back some of the rows before it. */
+  /** Takes back some of the earlier rows of the transaction. */
   | { readonly kind: 'rollback to' }
 )
 
@@ -20,21 +20,21 @@ export interface Transaction {
   /** The time of the commit, in milliseconds since 1970. */
   readonly time: number
   readonly parts: readonly Part[]
-  /** The name of a prepared transaction of XA that commits here: `format:hex:hex`. */
+  /** The name of a prepared XA transaction that this transaction commits: `format:hex:hex`. */
   readonly xid?: string | undefined
 }
 
 /** Represents a transaction that has begun. */
 interface Begun {
   readonly at: number
-  readonly isAlone: boolean
+  readonly isStandalone: boolean
   readonly xid: string | undefined
   readonly parts: Part[]
 }
 
-/** Joins the events of the log to transactions. */
+/** Groups the events of the log into transactions. */
 export class Transactions {
-  /** The parts of the prepared transactions of XA, by their names. */
+  /** The parts of the prepared XA transactions, by their names. */
   readonly #prepared = new Map<string, readonly Part[]>()
   #begun: Begun | undefined
   #at = 0
@@ -51,7 +51,7 @@ export class Transactions {
 
   /**
    * Begins to read at an offset of a file. Drops the transaction under way: a server that was killed leaves
-   * such a part of a transaction at the end of a file, and rolls it back.
+   * part of a transaction at the end of a file, and rolls the transaction back.
    */
   begin(at: number): void {
     this.#begun = undefined
@@ -59,15 +59,15 @@ export class Transactions {
   }
 
   /**
-   * Takes note that rows of more tables are wanted from here on. A transaction that was prepared before lacks
-   * them, so that its commit may change any rows.
+   * Prepares for the rows of more tables. The parts of an XA transaction that was prepared before lack these
+   * rows, so its commit may change any rows.
    */
   widen(): void {
     this.#prepared.clear()
     if (this.#begun?.xid !== undefined) this.#begun.parts.splice(0, Infinity, { kind: 'unknown', index: 1 })
   }
 
-  /** Takes an event. Returns the transaction that ends with it. */
+  /** Adds an event. Returns the transaction that ends with the event. */
   add(event: LogEvent): Transaction | undefined {
     const transaction = this.#add(event)
     this.#at = event.end
@@ -80,7 +80,7 @@ export class Transactions {
       case 'reached':
         return undefined
       case 'begin':
-        this.#begun = { at: this.#at, isAlone: event.isAlone, xid: event.xid, parts: [] }
+        this.#begun = { at: this.#at, isStandalone: event.isStandalone, xid: event.xid, parts: [] }
         return undefined
       case 'commit':
         return this.#end(event)
@@ -123,7 +123,7 @@ export class Transactions {
           this.#begun = undefined
           return undefined
         }
-        // Reloads all tables if the transaction was prepared before the first event that was read.
+        // Reloads all tables if the log was not read when the transaction was prepared.
         for (const part of parts ?? [{ kind: 'unknown', index } as const]) this.#begun?.parts.push(part)
         return this.#end(event)
       }
@@ -132,11 +132,11 @@ export class Transactions {
     }
   }
 
-  /** Adds a part. Ends the transaction if the part is all of it. */
+  /** Adds a part. Ends the transaction if the part is a single statement. */
   #put(part: Part, event: LogEvent): Transaction | undefined {
-    this.#begun ??= { at: this.#at, isAlone: true, xid: undefined, parts: [] }
+    this.#begun ??= { at: this.#at, isStandalone: true, xid: undefined, parts: [] }
     this.#begun.parts.push(part)
-    return this.#begun.isAlone ? this.#end(event) : undefined
+    return this.#begun.isStandalone ? this.#end(event) : undefined
   }
 
   #end({ end, time }: LogEvent): Transaction | undefined {

@@ -8,48 +8,48 @@ import { concerns, kindOf, truncates } from './statement.ts'
 import type { Parent, Table, TableReference } from './table.ts'
 import type { Part, Transaction } from './transaction.ts'
 
-/** Represents the start of a transaction in the log: the file's number, and the offset. */
+/** Represents the start of a transaction in the log: the number of the file, and the offset. */
 export type Point = Pick<Place, 'file' | 'at'>
 
-/** Describes the followed tables, as far as a translation needs them. */
-export interface Followed {
+/** Describes the followed tables for a translation. */
+export interface FollowedTables {
   readonly references: Iterable<TableReference>
-  /** Returns the collection of a table that is followed. */
+  /** Returns the collection of a table; `undefined` for a table that is not followed. */
   collection(table: TableName): string | undefined
-  /** Returns a table's definition; `undefined` if it is not known at present. */
+  /** Returns a table's definition; `undefined` if the definition is not known at present. */
   definition(collection: string): Table | undefined
-  /** Returns the tables whose changed rows change rows of a followed table, as far as they are known. */
+  /** Returns the known parents of a followed table. */
   parents(collection: string): readonly Parent[]
-  /** Checks whether a table can't be shown, so that its changes are of no use. */
+  /** Checks whether the collection's table was refused, so that nobody needs its changes. */
   isRefused(collection: string): boolean
-  /** Takes note that a table may have another definition after the transaction that starts at a place. */
+  /** Reports that a table may have another definition after the transaction that starts at a place. */
   altered(collection: string, at: Point): void
 }
 
-/** The most rows of an event that get a position each. An event has no more than 1 GiB. */
+/** Bounds the rows of one event, to leave room for their positions. An event has no more than 1 GiB. */
 const MAX_ROWS = 2 ** 24
 
 /** Translates the parts of one transaction to changes. */
 export class Translation {
   readonly changes: Change[] = []
   readonly #place: Omit<Place, 'ordinal'>
-  readonly #followed: Followed
+  readonly #followed: FollowedTables
   readonly #timestamp: string
   readonly #transaction: string
-  /** The collections that are read again, so that their other changes in the transaction tell nothing. */
+  /** The collections that are read again. Their other changes in the transaction are skipped. */
   readonly #reloaded = new Set<string>()
   /** The collections with changed rows. */
   readonly #touched = new Set<string>()
   #ordinal = 0
 
-  constructor({ at, time }: Transaction, place: Omit<Place, 'at' | 'ordinal'>, followed: Followed) {
+  constructor({ at, time }: Transaction, place: Omit<Place, 'at' | 'ordinal'>, followed: FollowedTables) {
     this.#place = { ...place, at }
     this.#followed = followed
     this.#timestamp = isoTime(time)
     this.#transaction = `${place.file}.${at}`
   }
 
-  /** Adds the changes of a part. Its positions depend on the log alone, and not on the followed tables. */
+  /** Adds the changes of a part. Their positions depend only on the log, and not on the followed tables. */
   add(part: Part): void {
     this.#ordinal = Math.max(this.#ordinal, part.index * MAX_ROWS * POSITIONS)
     switch (part.kind) {
@@ -93,16 +93,16 @@ export class Translation {
     this.#ordinal = first + event.changes.length * POSITIONS
   }
 
-  /** Reloads the tables whose rows the server changed by a foreign key, without an event in the log. */
+  /** Reloads the child tables whose rows the server changed by a foreign key, without an event in the log. */
   #children({ table, changes, isWhole }: RowsEvent): void {
     for (const { collection } of this.#followed.references) {
-      // Lists a table more than once if it has several foreign keys.
+      // Lists a parent once for each foreign key that leads to it.
       const parents = this.#followed
         .parents(collection)
         .filter(({ database, name }) => database === table.database && name === table.name)
-      const isReached = (change: (typeof changes)[number]) =>
+      const mayCascade = (change: (typeof changes)[number]) =>
         parents.some((parent) => (isWhole ? cascades(parent, change) : change.kind !== 'insert'))
-      if (changes.some(isReached)) this.#whole('reload', collection)
+      if (changes.some(mayCascade)) this.#whole('reload', collection)
     }
   }
 
@@ -145,7 +145,7 @@ export class Translation {
   }
 }
 
-/** Checks that a table's definition is the one that an event's rows were written with. */
+/** Checks that an event's rows have the key and the columns of a table's definition. */
 function describes(table: Table, { names, typeCodes, key }: RowsEvent): boolean {
   const isSameKey = key?.length === table.key.length && table.key.every((name, index) => key[index] === name)
   return isSameKey && fits(table, { names, typeCodes })

@@ -1,4 +1,4 @@
-/** Groups the types that are read, decoded and compared alike. */
+/** Names the groups of types that are read, decoded and compared in the same way. */
 export type Kind =
   | 'bigint'
   | 'bit'
@@ -26,15 +26,15 @@ export interface Type {
   /** The character set and the collation of texts. */
   readonly charset?: string
   readonly collation?: string
-  /** The digits of a second's fraction, the bits of a BIT, or the most bytes of a text. */
+  /** The digits of a second's fraction, the bits of a BIT, or the largest number of bytes of a text. */
   readonly size?: number
   /** Marks a number that a read returns with leading zeros. */
   readonly isPadded?: boolean
 }
 
 /**
- * Holds a value as the log has it, or as a read returns it: bytes of a BLOB, a BINARY, a BIT, and in the log
- * of an address and a UUID; texts and numbers of all others; `null` for NULL.
+ * Holds a value from the log or from a read: bytes for a BLOB, a BINARY and a BIT (in the log also for an
+ * address and a UUID), a text or a number for all other types, `null` for NULL.
  */
 export type Cell = string | number | Buffer | null | undefined
 
@@ -84,7 +84,7 @@ const KNOWN: Readonly<Record<string, Known>> = {
   inet6: { kind: 'inet6', codes: FIXED },
 }
 
-/** The types of geometry, whose columns documents leave out. */
+/** The types of geometry. Documents lack their columns. */
 const GEOMETRIES: ReadonlySet<string> = new Set([
   ...['geometry', 'point', 'linestring', 'polygon'],
   ...['multipoint', 'multilinestring', 'multipolygon', 'geometrycollection'],

@@ -7,31 +7,30 @@ import { isUnicode } from './charset.ts'
 import type { Cell, Type } from './type.ts'
 
 /**
- * Converts a cell to JSON. The result is the same for cells from reads and from the log:
+ * Converts a cell to JSON. Cells from reads and cells from the log have the same result:
  *
  * | MariaDB | JSON |
  * | --- | --- |
  * | `NULL` | `null` |
  * | `TINYINT` (and `BOOLEAN`), `SMALLINT`, `MEDIUMINT`, `INT`, `YEAR` | number |
  * | `BIGINT`, `BIT` | number when it is a safe integer, else a decimal string |
- * | `FLOAT`, `DOUBLE` | number: of a `FLOAT`, the shortest that stands for it |
- * | `DECIMAL` | decimal string, with all of its digits |
+ * | `FLOAT`, `DOUBLE` | number: for a `FLOAT`, the number with the fewest digits |
+ * | `DECIMAL` | decimal string with all digits |
  * | `CHAR`, `VARCHAR`, `TEXT`, `ENUM`, `UUID`, `INET4`, `INET6` | string |
  * | `SET` | array of strings |
  * | `DATE` | `"2024-05-06"` |
- * | `TIMESTAMP` | ISO 8601 in UTC, to the millisecond, or to the microsecond where it needs it:
- * `"2024-05-06T07:08:09.010Z"` |
+ * | `TIMESTAMP` | ISO 8601 in UTC, to the millisecond, or to the microsecond if the value needs it |
  * | `DATETIME` | the same without the `Z` |
- * | `TIME` | string, as MariaDB writes it: `"-12:34:56.50"` |
+ * | `TIME` | string, as MariaDB writes the value: `"-12:34:56.50"` |
  * | `JSON` (a text with `CHECK (json_valid(...))`) | the value itself |
  * | `BINARY`, `VARBINARY`, `BLOB`, `VECTOR` | base64 string |
  *
  * Zero dates keep their zeros: `"0000-00-00"`, `"0000-00-00T00:00:00.000"`. In `JSON`, a field named
  * `__proto__` is left out (no path can name it), an integer that a number would round is a decimal string,
- * another number that JavaScript can't hold is `null`, and a text that is no JSON after all is a string.
+ * another number that JavaScript can't hold is `null`, and a text that is not valid JSON is a string.
  */
 export function toValue(type: Type, cell: Cell): Json {
-  // Restores the text of an ENUM's invalid value, for which the log's decoding has nothing.
+  // Restores the empty text of an ENUM's invalid value, which the log's reader leaves out.
   if (cell === undefined && type.kind === 'enum') return ''
   if (cell === null || cell === undefined) return null
   switch (type.kind) {
@@ -49,7 +48,7 @@ export function toValue(type: Type, cell: Cell): Json {
       // Adds zero, because JSON turns -0 into 0.
       return Number(cell) + 0
     case 'decimal':
-      // Strips the zeros of ZEROFILL, which the log lacks.
+      // Strips the zeros of ZEROFILL, because the log lacks them.
       return String(cell).replace(/^(-?)0+(?=\d)/, '$1')
     case 'set':
       return cell === '' ? [] : String(cell).split(',')
@@ -74,14 +73,14 @@ export function toValue(type: Type, cell: Cell): Json {
   }
 }
 
-/** A text with half of a surrogate pair in bytes, as MariaDB takes it against the rules of UTF-8. */
+/** Matches half of a surrogate pair. */
 const HALF = /[\ud800-\udfff]/
 
 /**
- * Checks for a text that the log's decoding lost: bytes, a replacement character in place of a character that
- * the text's own character set has, or halves of surrogate pairs in UCS-2.
+ * Checks for a text that the log's reader lost: bytes, a replacement character in place of a character of the
+ * text's own character set, or halves of surrogate pairs in UCS-2.
  *
- * @param isKey marks a column that tells rows apart, also those of which a half of a pair was lost
+ * @param isKey marks a column of the key, in which no replacement character may stand for two different texts
  */
 export function isLost({ kind, charset }: Type, cell: Cell, isKey: boolean): boolean {
   if (charset === undefined) return false
@@ -92,8 +91,8 @@ export function isLost({ kind, charset }: Type, cell: Cell, isKey: boolean): boo
 }
 
 /**
- * Decodes the bytes of a text from a read. Keeps halves of surrogate pairs in a key, which MariaDB stores and
- * tells apart.
+ * Decodes the bytes of a text from a read. Keeps halves of surrogate pairs in a key, because MariaDB stores
+ * them, and rows may differ only in them.
  */
 export function decodeText(bytes: Buffer, isKey: boolean): string {
   const text = bytes.toString()
@@ -116,8 +115,8 @@ function integer(value: bigint): Json {
 }
 
 /**
- * Returns the year as MariaDB shows it. The log's decoding has 1900, which no YEAR can be, for the year 0000,
- * and four digits for a YEAR(2).
+ * Returns the year as MariaDB shows it. The log's reader returns 1900 for the year 0000 (no YEAR can be
+ * 1900), and four digits for a YEAR(2).
  */
 function year(number: number, digits: number): Json {
   if (digits === 2) return number % 100
@@ -143,8 +142,8 @@ function time(text: string, zone: '' | 'Z'): string {
 }
 
 /**
- * Mends a TIMESTAMP past 2038, which MariaDB has since 11.5: the log's decoding takes its seconds for
- * negative ones. No TIMESTAMP is before 1970.
+ * Corrects a TIMESTAMP past 2038, which MariaDB has since 11.5: the log's reader returns negative seconds. No
+ * TIMESTAMP is before 1970.
  */
 function past2038(text: string): string {
   if (text >= '1970' || text.startsWith('0000')) return text
@@ -155,7 +154,7 @@ function past2038(text: string): string {
 const FULL_MINUTE = /^-(\d+):(\d\d):64/
 
 /**
- * Mends a negative TIME of full minutes, which the log's decoding writes as `-00:00:64`, not as `-00:01:00`.
+ * Corrects a negative TIME of full minutes. The log's reader writes `-00:01:00` as `-00:00:64`.
  */
 function duration(text: string): string {
   return text.replace(FULL_MINUTE, (_, hours: string, minutes: string) => {
@@ -165,7 +164,7 @@ function duration(text: string): string {
   })
 }
 
-/** Parses JSON; returns the text itself if it is none, as after `SET check_constraint_checks = 0`. */
+/** Parses JSON. Returns a text that is not valid JSON as it is (after `SET check_constraint_checks = 0`). */
 function json(text: string): Json {
   try {
     return parseJson(text)

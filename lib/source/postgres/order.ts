@@ -1,5 +1,5 @@
 import type { ReadOptions } from '../source.ts'
-import type { Place } from '../sql/field.ts'
+import type { ColumnPath } from '../sql/field.ts'
 import { type Ordering, type RowOrder, toRowOrder as rowOrder } from '../sql/order.ts'
 import { join, parameter, type Sql, sql } from '../sql/sql.ts'
 import { asWritten, text as storable } from './input.ts'
@@ -43,7 +43,7 @@ export function toRowOrder(
 
 function orderingOf(
   table: Table,
-  { name, within }: Place,
+  { name, within }: ColumnPath,
   direction: 1 | -1,
   types: TypeCatalog,
 ): Ordering | undefined {

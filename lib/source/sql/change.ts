@@ -40,7 +40,7 @@ export function removal(place: ChangePlace, id: Id, before: Document | undefined
   return change
 }
 
-/** Makes a change that sets all of a document, or has no operations yet if the document is not known. */
+/** Makes a change that sets the whole document. The change has no operations if the document is unknown. */
 export function whole(
   place: ChangePlace,
   kind: 'insert' | 'replace',
@@ -55,8 +55,8 @@ export function whole(
 }
 
 /**
- * Makes the change from one document to another of the same `_id`: none without a difference, a `set` of `.`
- * if all fields differ.
+ * Makes the change between two documents of the same `_id`: no change without a difference, a `set` of `.` if
+ * all fields differ.
  */
 export function difference(place: ChangePlace, before: Document, after: Document): DocumentChange[] {
   const operations = diff(before, after)
@@ -76,7 +76,7 @@ export function reload(place: ChangePlace): Change {
   return { kind: 'reload', position: place.position(0), timestamp, collection, transaction }
 }
 
-/** Makes a change. Sets the fields of one object: each copy by a spread has a hidden class of its own. */
+/** Makes a change. Writes one literal, because each copy by a spread gets a hidden class of its own in V8. */
 export function changeOf(
   place: ChangePlace,
   kind: DocumentChange['kind'],
@@ -95,7 +95,7 @@ export function changeOf(
   }
 }
 
-/** Checks that an update kept no field: a `set` of the whole document is shorter then. */
+/** Checks that an update keeps no field. A `set` of the whole document is then shorter. */
 function replaces(before: Document, operations: readonly Operation[]): boolean {
   const fields = Object.keys(before).length - 1
   if (operations[0]?.path === '.') return true

@@ -1,18 +1,18 @@
 import { join, type Sql } from './sql.ts'
 
 /**
- * Represents a condition in SQL. The condition may hold for too many rows, never for too few. An exact
- * condition holds for the right rows only. NULL counts as false.
+ * Represents a condition in SQL. A condition holds for all rows that the query matches, and maybe for others.
+ * An exact condition holds for no other rows. NULL counts as false.
  */
 export interface Condition extends Sql {
   exact: boolean
 }
 
-/** Holds for every row, where the database can't test what was asked. */
+/** Holds for every row, in place of a condition that the database can't test. */
 export const ANY: Condition = { text: 'true', values: [], exact: false }
-/** Holds for every row, as asked. */
+/** Holds for every row, because every row matches. */
 export const ALL: Condition = { text: 'true', values: [], exact: true }
-/** Holds for no row, as asked. */
+/** Holds for no row, because no row matches. */
 export const NONE: Condition = { text: 'false', values: [], exact: true }
 
 export function and(parts: readonly Condition[]): Condition {
@@ -25,7 +25,7 @@ export function or(parts: readonly Condition[]): Condition {
   return { ...join(parts, ' OR '), exact: parts.every(({ exact }) => exact) }
 }
 
-/** Negates an exact condition only: the opposite of a condition for too many rows would hold for too few. */
+/** Negates an exact condition. Returns ANY for another one, whose negation would leave out matching rows. */
 export function not(part: Condition): Condition {
   return part.exact ? { text: `(${part.text} IS NOT TRUE)`, values: part.values, exact: true } : ANY
 }

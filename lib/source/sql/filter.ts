@@ -25,7 +25,7 @@ export interface ColumnTests {
 
 /**
  * Converts a query to the condition of a WHERE clause. The condition finds all rows whose documents match,
- * and maybe more, so that the reader must match again.
+ * and maybe other rows, so the caller must match the documents again.
  *
  * The database tests `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates and times,
  * `$exists` of columns, null and missing fields, joined by `$and $or $nor $not`. All other conditions hold
@@ -117,8 +117,8 @@ export class Filter {
 }
 
 /**
- * Builds a condition for the rows whose key columns, each by itself, have values of these ids: all wanted
- * rows, and few others.
+ * Builds a condition for the rows with these ids. Tests each column of the key by itself, so that the
+ * condition also holds for a few other rows.
  */
 export function toIdCondition(
   { key }: Pick<Fields, 'key'>,

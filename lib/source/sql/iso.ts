@@ -1,6 +1,6 @@
 /**
- * The distance of a wider bound: JavaScript reads a day past the month's end, `02-31`, as one of the next
- * month.
+ * The distance of a wider bound. JavaScript reads a day after the month's end, such as `02-31`, as a day of
+ * the next month.
  */
 const SLACK_MS = 4 * 86_400_000
 const DATE = /^\d{4}-\d\d-\d\d$/
@@ -8,7 +8,7 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z?)?)?)?$/
 
 /**
- * Writes a time in ISO 8601: to the millisecond, or to the microsecond where it needs that.
+ * Writes a time in ISO 8601: to the millisecond, or to the microsecond if the time needs it.
  *
  * @param digits the digits of the second's fraction, up to 6
  * @param zone `Z` for a time in UTC, or an empty text for a time without a zone
@@ -27,7 +27,7 @@ export function isPlainDate(value: unknown): value is string {
 export function isPlainTime(value: unknown, zone: '' | 'Z'): value is string {
   const match = typeof value === 'string' ? TIME.exec(value) : null
   if (!match || match[1] !== zone) return false
-  // Refuses zeros for microseconds, which no JSON form has.
+  // Refuses three zeros for the microseconds, because no JSON form has them.
   return exists(`${match[0].slice(0, 23)}Z`) && !/\.\d{3}000Z?$/.test(match[0])
 }
 
@@ -37,9 +37,8 @@ function exists(iso: string): boolean {
 }
 
 /**
- * Returns a bound for dates and times, in ISO 8601, that is some days wider than the asked one, because
- * texts and times differ in order at the edges. Returns `undefined` for a text that is no date, or at the
- * end of years.
+ * Widens a bound for dates and times by some days, in ISO 8601, because texts and times differ in order near
+ * the bound. Returns `undefined` for a text that is no date, and for a result outside the years 1 to 9999.
  */
 export function widerBound(operator: string, bound: string): string | undefined {
   if (!DATE_LIKE.test(bound)) return undefined

@@ -5,16 +5,17 @@ import type { Json } from '../../model/document.ts'
 const TOKENS = /"(?:[^"\\]+|\\.)*"|-?\d[\d.eE+-]*/g
 const LONG_DIGITS = /\d{16}/
 /**
- * Matches everything that JSON.parse alone would get wrong: a number that overflows, a field named
+ * Matches texts that may need a correction after JSON.parse: a number that overflows, a field named
  * `__proto__`, and -0.
  */
 const DELICATE = /\d{200}|\d[eE]\+?\d{3}|__proto__|\\u|(?:^|[[:,\s])-0/
 
 /**
- * Parses the JSON of a column. Leaves out a field named `__proto__`, because no path can name it. An integer
- * that a number would round becomes a decimal string, and another number that JavaScript can't hold `null`.
+ * Parses the JSON of a column. Leaves out a field named `__proto__`, because no path can name that field. An
+ * integer that a number would round becomes a decimal string. Another number that JavaScript can't hold
+ * becomes `null`.
  *
- * @throws SyntaxError for a text that is no JSON
+ * @throws SyntaxError for a text that is not valid JSON
  */
 export function parseJson(text: string): Json {
   const value = walkable(JSON.parse(LONG_DIGITS.test(text) ? quoteBigIntegers(text) : text) as Json)

@@ -1,33 +1,32 @@
 import type { ReadOptions } from '../source.ts'
-import { type Fields, type Place, placesOf } from './field.ts'
+import { type ColumnPath, columnPathsOf, type Fields } from './field.ts'
 import { join, type Sql, sql } from './sql.ts'
 
-/** Describes an order of rows that is the order of the documents' JSON forms. */
+/** Describes an order of rows that equals the order of the documents' JSON forms. */
 export interface RowOrder {
   /** The expressions of ORDER BY. */
   by: Sql
-  /** A condition for the rows that break the order; `undefined` if there can be none. */
+  /** A condition for the rows that break the order; `undefined` if no row can break it. */
   odd: Sql | undefined
-  /** The range in which an index finds the first rows; `undefined` if `by` is enough, or no index could. */
+  /** The range in which an index finds the first rows; `undefined` if `by` is enough, or no index helps. */
   range: Range | undefined
 }
 
 /** Describes a column whose own order equals that of the JSON forms, except for some values. */
 export interface Range {
   direction: 1 | -1
-  /** The column, as an index has it. */
+  /** The column's name in SQL, without a cast, so that an index can serve. */
   column: string
-  /** A condition for the values in order. All other values, and NULL, may be anywhere. */
+  /** A condition for the values that are in order. Other values, and NULL, may have any place. */
   inside: string | undefined
-  /** The last value, in the direction, that may come before the column's value in JSON. */
+  /** The last value, in the direction, whose JSON form may come before that of the column's value. */
   last: string
   /** Writes a value of `last` as SQL. */
   bound(text: string): Sql
 }
 
 /**
- * Describes expressions that, one after the other, give the order of a column's JSON forms, with NULL for
- * null.
+ * Describes the order of a column's JSON forms by expressions, the first one first. NULL stands for null.
  */
 export interface Ordering {
   exact: readonly Sql[]
@@ -35,14 +34,14 @@ export interface Ordering {
   range?: Omit<Range, 'direction'> | undefined
 }
 
-/** Tells the order of columns in a database's own SQL. */
+/** Describes the order of columns in a database's own SQL. */
 export interface ColumnOrders {
   /** Returns the order of a column's values; `undefined` if the database can't express it. */
-  orderingOf(place: Place, direction: 1 | -1): Ordering | undefined
+  orderingOf(path: ColumnPath, direction: 1 | -1): Ordering | undefined
   /**
    * Writes a part of ORDER BY, with NULL first in ascending order.
    *
-   * @param isPlain marks a column without NULL, as an index has it
+   * @param isPlain marks a column without NULL, which an index has in this order
    */
   write(expression: Sql, direction: 1 | -1, isPlain: boolean): Sql
 }
@@ -61,10 +60,11 @@ export function toRowOrder(
   const odd: Sql[] = []
   let range: Range | undefined
   for (const [path, direction] of sort) {
-    for (const place of placesOf(table, path)) {
-      const found = orders.orderingOf(place, direction)
+    for (const column of columnPathsOf(table, path)) {
+      const found = orders.orderingOf(column, direction)
       if (!found) return undefined
-      const isPlain = table.required?.has(place.name) === true && found.exact[0]?.text === found.range?.column
+      const isRequired = table.required?.has(column.name) === true
+      const isPlain = isRequired && found.exact[0]?.text === found.range?.column
       if (by.length === 0 && found.range && !isPlain) range = { ...found.range, direction }
       for (const one of found.exact) by.push(orders.write(one, direction, isPlain))
       if (found.odd) odd.push(found.odd)
@@ -79,7 +79,7 @@ export function toRowOrder(
 export type Ask<Row> = (query: Sql) => Promise<readonly Row[]>
 
 /**
- * Returns the order if it applies to all rows.
+ * Returns the order if no row breaks it; `undefined` otherwise.
  *
  * @param all the rows: FROM and WHERE
  */
@@ -105,14 +105,14 @@ export async function firstRows(
 }
 
 /**
- * Builds a condition for an index search: it holds for all rows that may be among the first, and for few
- * others. It excludes the rows after `limit` ordered values.
+ * Builds a condition for an index search. The condition excludes the rows after `limit` ordered values. It
+ * holds for all rows that may be among the first, and for a few other rows.
  */
 async function nearest(ask: Ask<readonly unknown[]>, all: Sql, range: Range, limit: number): Promise<Sql> {
   const { direction, column, inside, last, bound } = range
   const known = inside ?? `${column} IS NOT NULL`
   const order = `ORDER BY ${column} ${direction === 1 ? 'ASC' : 'DESC'} LIMIT 1 OFFSET ${limit - 1}`
-  // Leaves the column without a cast: ORDER BY would take a result column of the same name.
+  // Orders by the column without a cast, because ORDER BY would refer to a result column of the same name.
   const [row] = await ask(sql`SELECT ${last} ${all} AND ${known} ${order}`)
   const end = row?.[0]
   // Adds no bound if there are fewer rows.

@@ -1,4 +1,4 @@
-/** The mark around a name with special characters: of PostgreSQL (and the standard), or of MariaDB. */
+/** The quotation mark around a name: `"` in PostgreSQL (and in the standard), a backtick in MariaDB. */
 export type QuoteMark = '"' | '`'
 
 const PARTS: Readonly<Record<QuoteMark, RegExp>> = {
@@ -26,7 +26,7 @@ export function splitName(text: unknown, mark: QuoteMark): [name: string, outer?
   return second === undefined ? [first] : [second, first]
 }
 
-/** Joins the parts of a table's name, in quotation marks only where a part needs them. */
+/** Joins the parts of a table's name. Quotes only parts with special characters. */
 export function joinName(parts: readonly string[], mark: QuoteMark): string {
   return parts.map((part) => (SPECIAL[mark].test(part) ? quoteName(part, mark) : part)).join('.')
 }

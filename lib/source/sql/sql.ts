@@ -1,12 +1,13 @@
 /**
- * Represents SQL in which a U+0000 marks each value. No name and no text in SQL can contain that character.
+ * Represents SQL in which a U+0000 marks the place of each value. No name and no text in SQL can contain that
+ * character.
  */
 export interface Sql {
   readonly text: string
   readonly values: readonly unknown[]
 }
 
-/** Joins SQL of parts: plain texts, and SQL with values. */
+/** Builds SQL from a template, whose parts are plain texts or SQL with values. */
 export function sql(texts: TemplateStringsArray, ...parts: (string | Sql)[]): Sql {
   const all = parts.map((part) => (typeof part === 'string' ? { text: part, values: [] } : part))
   return {
@@ -15,12 +16,12 @@ export function sql(texts: TemplateStringsArray, ...parts: (string | Sql)[]): Sq
   }
 }
 
-/** Binds a value. */
+/** Returns SQL that is one value. */
 export function parameter(value: unknown): Sql {
   return { text: '\0', values: [value] }
 }
 
-/** Parts in parentheses. */
+/** Joins parts by a text, within parentheses. */
 export function join(parts: readonly Sql[], between: string): Sql {
   return {
     text: `(${parts.map(({ text }) => text).join(between)})`,
@@ -28,7 +29,7 @@ export function join(parts: readonly Sql[], between: string): Sql {
   }
 }
 
-/** Writes SQL, with a text in the place of each value. */
+/** Writes SQL as a text. Calls `write` for each value, and puts the result in the value's place. */
 export function writeSql({ text, values }: Sql, write: (value: unknown) => string): string {
   let index = 0
   return text.replaceAll('\0', () => write(values[index++]))

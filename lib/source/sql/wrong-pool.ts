@@ -1,9 +1,9 @@
 import type { Mistaken } from '../../model/given.ts'
 
 /**
- * Lists the libraries over a database whose instance is often passed instead of the driver's pool.
+ * Lists the libraries whose instances are often passed in place of the driver's pool.
  *
- * @param own says how to make a pool for Particle alone
+ * @param own the remedy: how to make a pool for Particle alone
  */
 export function wrongPools(own: string): readonly Mistaken[] {
   return [

@@ -17,7 +17,7 @@ const ROWS: Event = {
   isWhole: true,
   changes: [{ kind: 'insert', after: { id: 1 } }],
 }
-const begin = (isAlone = false, xid?: string): Event => ({ kind: 'begin', isAlone, xid })
+const begin = (isStandalone = false, xid?: string): Event => ({ kind: 'begin', isStandalone, xid })
 const statement = (text: string): Event => ({ kind: 'statement', home: 'app', text })
 
 /** Sends events of ten bytes each, from the offset 4 on. */

@@ -2,10 +2,10 @@ import { pause, persist } from '../backoff.ts'
 import type { LogFiles } from './log-files.ts'
 import { comparePlaces, type Place } from './position.ts'
 
-/** Options of {@link Settling}. */
-export interface SettlingOptions {
+/** Options of {@link XaCommits}. */
+export interface XaCommitsOptions {
   files: LogFiles
-  /** Reports that collections wait to be read again. */
+  /** Reports that collections can be read again. */
   settled(): void
   failed(error: unknown): void
   /** Ends all waits. */
@@ -15,19 +15,19 @@ export interface SettlingOptions {
 const INTERVAL_MS = 50
 
 /**
- * Finds out when the engine has a transaction of XA. MariaDB logs such a commit before the engine has it: a
- * snapshot between lacks the rows, at a place after the commit. The collections must be read again.
+ * Waits until InnoDB has committed XA transactions. MariaDB logs an XA COMMIT before InnoDB has the rows: a
+ * snapshot in between has a place after the commit, and lacks the rows. The collections must be read again.
  */
-export class Settling {
-  readonly #options: SettlingOptions
-  /** The collections, and the places in the log from which on the engine has all. */
+export class XaCommits {
+  readonly #options: XaCommitsOptions
+  /** The changed collections, each with a place in the log at which InnoDB had their transaction. */
   readonly #settled = new Map<ReadonlySet<string>, Place>()
 
-  constructor(options: SettlingOptions) {
+  constructor(options: XaCommitsOptions) {
     this.#options = options
   }
 
-  /** Waits until the engine has a transaction that changed these collections. */
+  /** Waits until InnoDB has committed the transaction that changed these collections. */
   async add(xid: string, collections: ReadonlySet<string>): Promise<void> {
     const { files, signal, failed, settled } = this.#options
     const ask = async () => ((await files.isPrepared(xid)) ? undefined : await files.end())
@@ -44,11 +44,11 @@ export class Settling {
     }
   }
 
-  /** Takes the collections to read again: the log was read up to the place at which the engine had all. */
+  /** Removes and returns the collections to read again: those whose place the dump has reached. */
   take(reached: Place): string[] {
     const found: string[] = []
     for (const [collections, end] of this.#settled) {
-      // Takes those of another log too, which has no order with this one.
+      // Takes the collections of another log too, whose places have no order with this log's.
       if (comparePlaces(reached, end) < 0) continue
       this.#settled.delete(collections)
       found.push(...collections)
