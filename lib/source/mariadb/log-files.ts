@@ -22,6 +22,8 @@ export class LogFiles {
   #epoch: string | undefined
   /** The times of creation of the files, by the files' names. */
   readonly #births = new Map<string, Promise<number>>()
+  /** The numbers of the last transactions, as of the last check. */
+  #gtids: ReadonlyMap<string, bigint> | undefined
 
   /** @param epoch returns a text that identifies the server and its log */
   constructor(pool: Pool, epoch: () => Promise<string>) {
@@ -37,6 +39,7 @@ export class LogFiles {
   /** Returns the place of the log's present end. */
   async end(): Promise<Place> {
     this.#epoch = await this.#identify()
+    this.#gtids ??= await this.#lastGtids()
     for (;;) {
       const { name, at } = await this.#status()
       try {
@@ -88,6 +91,7 @@ export class LogFiles {
   /** Checks that the log still has a place. Returns the reason if the log lacks the place. */
   async missing({ epoch, file, birth, at }: Place): Promise<string | undefined> {
     this.#epoch = await this.#identify()
+    this.#gtids = await this.#lastGtids()
     if (epoch !== this.#epoch) return 'the server is another one, or its log has another name'
     const files = await this.#list()
     const listed = files.find(({ name }) => splitFileName(name).file === file)
@@ -114,11 +118,18 @@ export class LogFiles {
     )
   }
 
-  /** Checks that the log does not end before a place that was reached. If it does, the log was deleted. */
+  /**
+   * Checks that the log was not deleted since the last check: a new log ends before the place that was
+   * reached, or, if the new log is long already, counts its transactions anew.
+   */
   async reaches({ file, at }: Place): Promise<boolean> {
+    const before = this.#gtids ?? []
+    const gtids = await this.#lastGtids()
     const end = await this.#status()
+    this.#gtids = gtids
     const present = splitFileName(end.name).file
-    return present === file ? end.at >= at : present > file
+    const goesOn = [...before].every(([domain, number]) => (gtids.get(domain) ?? 0n) >= number)
+    return goesOn && (present === file ? end.at >= at : present > file)
   }
 
   async #place(name: string, at: number): Promise<Place> {
@@ -160,6 +171,18 @@ export class LogFiles {
     )
     await dump.run()
     return found
+  }
+
+  /** Returns the number of the log's last transaction, for each domain of GTIDs. */
+  async #lastGtids(): Promise<ReadonlyMap<string, bigint>> {
+    const [[text] = []] = await this.#ask('SELECT @@GLOBAL.gtid_binlog_pos')
+    const gtids = (text ?? '').split(',').filter((gtid) => gtid !== '')
+    return new Map(
+      gtids.map((gtid) => {
+        const [domain = '', , number = '0'] = gtid.split('-')
+        return [domain, BigInt(number)]
+      }),
+    )
   }
 
   async #status(): Promise<{ name: string; at: number }> {

@@ -29,8 +29,10 @@ const MAX_START_EVENTS = 8
 /** The longest start of a file, in bytes. The start's list of GTIDs has 16 bytes for each server. */
 const MAX_START_BYTES = 64 * 1024
 const CHECKPOINT_INTERVAL_MS = 5
-/** The longest wait for a checkpoint. A quiet server writes it once InnoDB has flushed, within a second. */
-const MAX_CHECKPOINT_WAIT_MS = 10_000
+/** The longest time of one read's attempts. A quiet server writes a checkpoint within a second. */
+const MAX_ATTEMPTS_MS = 10_000
+const UNFINISHED = 'The server has written no checkpoint to its new log file for 10 s'
+const CHANGING = 'Tables are altered, or log files begun, faster than a snapshot can be checked'
 
 /** Keeps a place in the newest file of the log. Snapshots at and after the place are whole. */
 const wholeFrom = new WeakMap<Pool, LogPlace>()
@@ -64,7 +66,7 @@ export async function inSnapshot(
   run: InSnapshot,
   isRepeatable: () => boolean,
 ): Promise<LogPlace> {
-  const end = Date.now() + MAX_CHECKPOINT_WAIT_MS
+  const end = Date.now() + MAX_ATTEMPTS_MS
   for (;;) {
     const connection = await promised(pool).getConnection()
     let isClean = false
@@ -73,11 +75,12 @@ export async function inSnapshot(
       await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
       const place = await placeOf(connection)
       const table = await lockedTable(pool, connection, reference)
-      const isWhole = Date.now() > end || (await hasAllBefore(pool, connection, place))
+      const isWhole = await hasAllBefore(pool, connection, place)
       const isExact = isWhole && !(await isAltered(connection, place))
       isClean = !isExact || !table || (await run(connection, table))
       if (isClean) await connection.query(COMMIT)
       if (isExact) return place
+      if (Date.now() > end) throw new Error(isWhole ? CHANGING : UNFINISHED)
       if (!isWhole) await pause(CHECKPOINT_INTERVAL_MS)
     } catch (error) {
       isClean = false

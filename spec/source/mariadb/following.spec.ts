@@ -547,6 +547,17 @@ describe('source/mariadb/following, and what happens to a server', () => {
     expect(await follower.told()).to.deep.equal([`insert users 2 ${user(2, 'b')}`])
   })
 
+  it('tells the loss of the history after RESET MASTER, though the new log is longer than the old one', async () => {
+    await db.run('RESET MASTER', "INSERT INTO users VALUES (1, 'a')", 'DELETE FROM users WHERE id = 1')
+    const follower = await db.follower(['users'], { checkInterval: 100 }).opened()
+    await db.run("INSERT INTO users VALUES (1, 'a')")
+    await follower.told()
+    await db.run('RESET MASTER', `INSERT INTO users SELECT seq + 10, 'some text' FROM seq_1_to_500`)
+    await follower.recorder.until(() => follower.recorder.losses.length > 0)
+    await db.run("INSERT INTO users VALUES (2, 'b')")
+    expect((await follower.told()).at(-1)).to.equal(`insert users 2 ${user(2, 'b')}`)
+  })
+
   it('starts anew at a position of before RESET MASTER, though the log is longer than it was', async () => {
     await db.run('FLUSH LOGS')
     const from = await db.files.present()
