@@ -106,8 +106,19 @@ export async function releaseDatabase(server: PostgresServer, url: string, pool?
   spare.set(server, [...(spare.get(server) ?? []), url])
 }
 
+/** Waits for connections that are closing: ended by the server, they would be uncaught errors of their clients. */
+async function othersEnded(client: Client): Promise<void> {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const { rows } = await client.query(`SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid() LIMIT 1`)
+    if (rows.length === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
 /** Ends all other connections to a database, and drops all that is in it. */
 async function empty(client: Client): Promise<void> {
+  await othersEnded(client)
   await client.query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()`)
   const { rows } = await client.query<{ drop: string }>(`
