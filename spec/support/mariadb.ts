@@ -1,25 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Connection, createConnection, type Pool, type RowDataPacket } from 'mysql2/promise'
 import { findOrInstall } from './debian.ts'
-import { freePort, type Program, runProgram, startProgram } from './process.ts'
+import { freePort, runProgram, startProgram } from './process.ts'
+import { NoServer, type SqlServer, serverOrSkip, startServer } from './server.ts'
 
-/** A MariaDB server for specs. */
-export interface MariadbServer {
-  /** Of a user with all rights, to no database. */
-  url: string
-  kind: 'MARIADB_URL' | 'mariadb'
-  version: string
-  /** Ends it; a server of `MARIADB_URL` is left running, without the databases of specs. */
-  stop(): Promise<void>
-  /** Stops it and starts it again on the same port with the same data; left out for a server of `MARIADB_URL`. */
-  restart?(signal?: NodeJS.Signals): Promise<void>
-  /** Freezes it by SIGSTOP, and lets it go on by SIGCONT; left out for `MARIADB_URL`. */
-  signal?(signal: 'SIGSTOP' | 'SIGCONT'): void
-  /** The folder of its data, where it is at hand. */
-  data?: string
-}
+/** A MariaDB server for specs; the URL is of a user with all rights, to no database. */
+export type MariadbServer = SqlServer<'MARIADB_URL' | 'mariadb'>
 
 export interface MariadbOptions {
   /**
@@ -29,9 +17,6 @@ export interface MariadbOptions {
    */
   settings?: Record<string, string | undefined>
 }
-
-/** Thrown when there is no server to be had. */
-class NoMariadb extends Error {}
 
 const PACKAGE = 'mariadb-server'
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -63,34 +48,8 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   return server
 }
 
-let shared: Promise<MariadbServer> | undefined
-
-// At the top of a spec file this is a hook of the root suite.
-if (typeof after === 'function')
-  after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
-
-async function sharedMariadb(): Promise<MariadbServer> {
-  shared ??= startMariadb()
-  return await shared
-}
-
-/**
- * For a `before` hook: the shared server, or the one that `start` starts. Where none is to be had, the specs are
- * skipped with the reason, but fail in CI.
- */
-export async function mariadbOrSkip(
-  context: Mocha.Context,
-  start: () => Promise<MariadbServer> = sharedMariadb,
-): Promise<MariadbServer> {
-  context.timeout(400_000)
-  try {
-    return await start()
-  } catch (error) {
-    if (process.env.CI || !(error instanceof NoMariadb)) throw error
-    console.log(`mariadb: skipped. ${error.message}`)
-    return context.skip()
-  }
-}
+/** For a `before` hook: the shared server, or the one that a second parameter starts. */
+export const mariadbOrSkip = serverOrSkip('mariadb', startMariadb)
 
 let databases = 0
 
@@ -158,10 +117,9 @@ async function given(url: string): Promise<MariadbServer> {
 async function installed(settings: Record<string, string | undefined>): Promise<MariadbServer> {
   const [server, install] = ['mariadbd', 'mariadb-install-db'].map((name) => findOrInstall([name], PACKAGE))
   if (server === undefined || install === undefined) {
-    throw new NoMariadb(`There is no MariaDB: set MARIADB_URL, or install the package ${PACKAGE}.`)
+    throw new NoServer(`There is no MariaDB: set MARIADB_URL, or install the package ${PACKAGE}.`)
   }
   const folder = await mkdtemp(join(tmpdir(), 'particle-mariadb-'))
-  const clean = () => rm(folder, { recursive: true, force: true })
   const data = join(folder, 'data')
   const port = await freePort()
   const all = { ...SETTINGS, ...settings, port: String(port), socket: join(folder, 'socket') }
@@ -172,48 +130,24 @@ async function installed(settings: Record<string, string | undefined>): Promise<
   // starts deletes those of others in its folder, which crashes them. As root, the server asks for a user's name.
   const own = ['--no-defaults', `--datadir=${data}`, `--tmpdir=${folder}`, ...userOption()]
   const url = `mariadb://root@127.0.0.1:${port}`
-  const start = () => startProgram(server, [...own, ...words])
-  let program: Program | undefined
-  try {
-    const how = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
-    await runProgram(install, [...own, ...how], 120_000)
-    program = start()
-    await answers(program, url)
-  } catch (error) {
-    await program?.stop('SIGKILL')
-    await clean()
-    throw error
-  }
-  return {
-    url,
-    kind: 'mariadb',
-    data,
-    version: await versionOf(url),
-    stop: async () => {
-      // All of its data goes: SIGTERM would first write it.
-      await program?.stop('SIGKILL')
-      await clean()
-    },
-    restart: async (signal = 'SIGTERM') => {
-      await program?.stop(signal)
-      program = start()
-      await answers(program, url)
-    },
-    signal: (signal) => void program?.child.kill(signal),
-  }
+  const how = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
+  const started = await startServer({
+    name: 'MariaDB',
+    folder,
+    prepare: () => runProgram(install, [...own, ...how], 120_000),
+    start: () => startProgram(server, [...own, ...words]),
+    version: () => versionOf(url),
+    // SIGTERM would first write the data, all of which goes.
+    endSignal: 'SIGKILL',
+    restartSignal: 'SIGTERM',
+  })
+  const { version, stop, restart, child } = started
+  const signal = (name: NodeJS.Signals) => void child()?.kill(name)
+  return { url, kind: 'mariadb', data, version, stop, restart, signal }
 }
 
 function userOption(): string[] {
   return process.getuid?.() === 0 ? ['--user=root'] : []
-}
-
-async function answers(program: Program, url: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
-    if (program.child.exitCode !== null) break
-    if (await versionOf(url).catch(() => undefined)) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  throw new Error(`MariaDB did not answer: ${program.output()}`)
 }
 
 async function versionOf(url: string): Promise<string> {
