@@ -1,25 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Connection, createConnection, type Pool, type RowDataPacket } from 'mysql2/promise'
 import { findOrInstall } from './debian.ts'
-import { freePort, type Program, runProgram, startProgram } from './process.ts'
+import { freePort, runProgram, startProgram } from './process.ts'
+import { NoServer, type SqlServer, serverOrSkip, startServer } from './server.ts'
 
-/** A MariaDB server for specs. */
-export interface MariadbServer {
-  /** The URL of an account with all rights, without a database. */
-  url: string
-  kind: 'MARIADB_URL' | 'mariadb'
-  version: string
-  /** Stops the server. Leaves a server of `MARIADB_URL` running, and drops the databases of specs there. */
-  stop(): Promise<void>
-  /** Restarts the server on the same port with the same data. Left out for a server of `MARIADB_URL`. */
-  restart?(signal?: NodeJS.Signals): Promise<void>
-  /** Freezes the server by SIGSTOP, and continues it by SIGCONT. Left out for a server of `MARIADB_URL`. */
-  signal?(signal: 'SIGSTOP' | 'SIGCONT'): void
-  /** The folder of the server's data. Left out for a server of `MARIADB_URL`. */
-  data?: string
-}
+/** A MariaDB server for specs; the URL is of a user with all rights, to no database. */
+export type MariadbServer = SqlServer<'MARIADB_URL' | 'mariadb'>
 
 export interface MariadbOptions {
   /**
@@ -29,9 +17,6 @@ export interface MariadbOptions {
    */
   settings?: Record<string, string | undefined>
 }
-
-/** Reports that this machine has no MariaDB. */
-class NoMariadb extends Error {}
 
 const PACKAGE = 'mariadb-server'
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -66,34 +51,8 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   return server
 }
 
-let shared: Promise<MariadbServer> | undefined
-
-// Adds a hook of the root suite: this file is imported at the top of spec files.
-if (typeof after === 'function')
-  after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
-
-async function sharedMariadb(): Promise<MariadbServer> {
-  shared ??= startMariadb()
-  return await shared
-}
-
-/**
- * Returns the shared server, or the server that `start` starts, in a `before` hook. Skips the specs with the
- * reason if this machine has no MariaDB. In CI, the specs fail then.
- */
-export async function mariadbOrSkip(
-  context: Mocha.Context,
-  start: () => Promise<MariadbServer> = sharedMariadb,
-): Promise<MariadbServer> {
-  context.timeout(400_000)
-  try {
-    return await start()
-  } catch (error) {
-    if (process.env.CI || !(error instanceof NoMariadb)) throw error
-    console.log(`mariadb: skipped. ${error.message}`)
-    return context.skip()
-  }
-}
+/** For a `before` hook: the shared server, or the one that a second parameter starts. */
+export const mariadbOrSkip = serverOrSkip('mariadb', startMariadb)
 
 let databases = 0
 
@@ -161,10 +120,9 @@ async function serverOf(url: string): Promise<MariadbServer> {
 async function startInstalled(settings: Record<string, string | undefined>): Promise<MariadbServer> {
   const [server, install] = ['mariadbd', 'mariadb-install-db'].map((name) => findOrInstall([name], PACKAGE))
   if (server === undefined || install === undefined) {
-    throw new NoMariadb(`This machine has no MariaDB: set MARIADB_URL, or install the package ${PACKAGE}.`)
+    throw new NoServer(`There is no MariaDB: set MARIADB_URL, or install the package ${PACKAGE}.`)
   }
   const folder = await mkdtemp(join(tmpdir(), 'particle-mariadb-'))
-  const clean = () => rm(folder, { recursive: true, force: true })
   const data = join(folder, 'data')
   const port = await freePort()
   const all = { ...SETTINGS, ...settings, port: String(port), socket: join(folder, 'socket') }
@@ -176,48 +134,24 @@ async function startInstalled(settings: Record<string, string | undefined>): Pro
   // folder, and crashes these servers. Names the user, because the server refuses to run as root otherwise.
   const own = ['--no-defaults', `--datadir=${data}`, `--tmpdir=${folder}`, ...userOption()]
   const url = `mariadb://root@127.0.0.1:${port}`
-  const start = () => startProgram(server, [...own, ...words])
-  let program: Program | undefined
-  try {
-    const how = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
-    await runProgram(install, [...own, ...how], 120_000)
-    program = start()
-    await untilReady(program, url)
-  } catch (error) {
-    await program?.stop('SIGKILL')
-    await clean()
-    throw error
-  }
-  return {
-    url,
-    kind: 'mariadb',
-    data,
-    version: await versionOf(url),
-    stop: async () => {
-      // Kills the server, because SIGTERM would first write data that is deleted next.
-      await program?.stop('SIGKILL')
-      await clean()
-    },
-    restart: async (signal = 'SIGTERM') => {
-      await program?.stop(signal)
-      program = start()
-      await untilReady(program, url)
-    },
-    signal: (signal) => void program?.child.kill(signal),
-  }
+  const how = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
+  const started = await startServer({
+    name: 'MariaDB',
+    folder,
+    prepare: () => runProgram(install, [...own, ...how], 120_000),
+    start: () => startProgram(server, [...own, ...words]),
+    version: () => versionOf(url),
+    // SIGTERM would first write the data, all of which goes.
+    endSignal: 'SIGKILL',
+    restartSignal: 'SIGTERM',
+  })
+  const { version, stop, restart, child } = started
+  const signal = (name: NodeJS.Signals) => void child()?.kill(name)
+  return { url, kind: 'mariadb', data, version, stop, restart, signal }
 }
 
 function userOption(): string[] {
   return process.getuid?.() === 0 ? ['--user=root'] : []
-}
-
-async function untilReady(program: Program, url: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
-    if (program.child.exitCode !== null) break
-    if (await versionOf(url).catch(() => undefined)) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  throw new Error(`MariaDB did not answer: ${program.output()}`)
 }
 
 async function versionOf(url: string): Promise<string> {

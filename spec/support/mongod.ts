@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { MongoClient } from 'mongodb'
 import { freePort, type Program, startProgram } from './process.ts'
 import { SECANTUS_VERSION, secantusCommand } from './secantus.ts'
+import { NoServer, serverOrSkip } from './server.ts'
 
 export type MongoKind = 'MONGODB_URL' | 'mongod' | 'mongodb-memory-server-core' | 'SecantusDB'
 
@@ -32,15 +33,12 @@ export interface MongoServerOptions {
   port?: number
 }
 
-/** Thrown when there is no server to be had. */
-class NoMongo extends Error {}
-
 const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache')
 const DAY_MS = 86_400_000
 
 /**
  * Starts a MongoDB server: `MONGODB_URL`; else a `mongod` on the PATH; else mongodb-memory-server-core's; else SecantusDB.
- * With `args`, which are SecantusDB's, it is always SecantusDB. Throws {@link NoMongo} with the reasons when none is to be had.
+ * With `args`, which are SecantusDB's, it is always SecantusDB. Throws {@link NoServer} with the reasons when none is to be had.
  */
 export async function startMongo(options: MongoServerOptions = {}): Promise<MongoServer> {
   const reasons: string[] = []
@@ -58,37 +56,11 @@ export async function startMongo(options: MongoServerOptions = {}): Promise<Mong
       return server
     }
   }
-  throw new NoMongo(`No MongoDB server is to be had for the specs. ${reasons.join(' ')}`)
+  throw new NoServer(`No MongoDB server is to be had for the specs. ${reasons.join(' ')}`)
 }
 
-let shared: Promise<MongoServer> | undefined
-
-// At the top of a spec file this is a hook of the root suite.
-if (typeof after === 'function')
-  after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
-
-/** The one server that all specs of this process share. It ends after the last spec. */
-async function sharedMongo(): Promise<MongoServer> {
-  shared ??= startMongo()
-  return await shared
-}
-
-/**
- * For a `before` hook: the shared server, or the one that `start` starts. Where none is to be had, the specs are skipped with the reason, but fail in CI.
- */
-export async function mongoOrSkip(
-  context: Mocha.Context,
-  start: () => Promise<MongoServer> = sharedMongo,
-): Promise<MongoServer> {
-  context.timeout(400_000)
-  try {
-    return await start()
-  } catch (error) {
-    if (process.env.CI || !(error instanceof NoMongo)) throw error
-    console.log(`mongo: skipped. ${error.message}`)
-    return context.skip()
-  }
-}
+/** For a `before` hook: the shared server, or the one that a second parameter starts. */
+export const mongoOrSkip = serverOrSkip('mongo', startMongo)
 
 async function givenUrl({ standalone }: MongoServerOptions): Promise<MongoServer | undefined> {
   const url = process.env.MONGODB_URL

@@ -1,35 +1,20 @@
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
-import { appendFile, chown, mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, chown, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Client, type Pool } from 'pg'
 import { installPackage } from './debian.ts'
-import { freePort, type Program, runProgram, startProgram } from './process.ts'
+import { freePort, runProgram, startProgram } from './process.ts'
+import { NoServer, type SqlServer, serverOrSkip, startServer } from './server.ts'
 
-/** A PostgreSQL server for specs. */
-export interface PostgresServer {
-  /** Of a superuser, to the database `postgres`. */
-  url: string
-  kind: 'POSTGRES_URL' | 'postgres'
-  version: string
-  /** Ends it; a server of `POSTGRES_URL` is left running, without the databases of specs. */
-  stop(): Promise<void>
-  /** Stops it and starts it again on the same port with the same data; left out for a server of `POSTGRES_URL`. */
-  restart?(signal?: NodeJS.Signals): Promise<void>
-  /** Freezes all of its processes by SIGSTOP, and lets them go on by SIGCONT; left out for `POSTGRES_URL`. */
-  signal?(signal: 'SIGSTOP' | 'SIGCONT'): void
-  /** The folder of its data, where it is at hand. */
-  data?: string
-}
+/** A PostgreSQL server for specs; the URL is of a superuser, to the database `postgres`. */
+export type PostgresServer = SqlServer<'POSTGRES_URL' | 'postgres'>
 
 export interface PostgresOptions {
   /** Settings of the server, besides `wal_level=logical` and what makes it fast: such a server is never the one of `POSTGRES_URL`. */
   settings?: Record<string, string>
 }
-
-/** Thrown when there is no server to be had. */
-class NoPostgres extends Error {}
 
 const DEBIAN = '/usr/lib/postgresql'
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -54,33 +39,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return server
 }
 
-let shared: Promise<PostgresServer> | undefined
-
-// At the top of a spec file this is a hook of the root suite.
-if (typeof after === 'function')
-  after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
-
-async function sharedPostgres(): Promise<PostgresServer> {
-  shared ??= startPostgres()
-  return await shared
-}
-
-/**
- * For a `before` hook: the shared server, or the one that `start` starts. Where none is to be had, the specs are skipped with the reason, but fail in CI.
- */
-export async function postgresOrSkip(
-  context: Mocha.Context,
-  start: () => Promise<PostgresServer> = sharedPostgres,
-): Promise<PostgresServer> {
-  context.timeout(400_000)
-  try {
-    return await start()
-  } catch (error) {
-    if (process.env.CI || !(error instanceof NoPostgres)) throw error
-    console.log(`postgres: skipped. ${error.message}`)
-    return context.skip()
-  }
-}
+/** For a `before` hook: the shared server, or the one that a second parameter starts. */
+export const postgresOrSkip = serverOrSkip('postgres', startPostgres)
 
 let databases = 0
 
@@ -165,53 +125,44 @@ async function given(url: string): Promise<PostgresServer> {
 async function installed(settings: Record<string, string>): Promise<PostgresServer> {
   const bin = findPrograms() ?? installPrograms()
   if (bin === undefined) {
-    throw new NoPostgres('There is no PostgreSQL: set POSTGRES_URL, or install the package postgresql.')
+    throw new NoServer('There is no PostgreSQL: set POSTGRES_URL, or install the package postgresql.')
   }
   const folder = await mkdtemp(join(tmpdir(), 'particle-postgres-'))
-  const clean = () => rm(folder, { recursive: true, force: true })
   const data = join(folder, 'data')
   const port = await freePort()
   const own = await ownership(folder)
   const all = { ...SETTINGS, ...settings, port: String(port) }
   const url = `postgres://particle@127.0.0.1:${port}/postgres`
-  const start = (): Program => {
-    const [command = '', ...rest] = [...own, join(bin, 'postgres'), '-D', data]
-    return startProgram(command, rest)
+  const run = (program: string): [command: string, ...args: string[]] => {
+    const [command = '', ...args] = [...own, join(bin, program), '-D', data]
+    return [command, ...args]
   }
-  let program: Program | undefined
-  try {
-    const [command = '', ...rest] = [...own, join(bin, 'initdb')]
-    const how = ['-D', data, '-U', 'particle', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync']
-    await runProgram(command, [...rest, ...how], 120_000)
-    // Not on the command line, where ALTER SYSTEM could not change them.
-    const lines = Object.entries(all).map(([name, value]) => `${name} = '${value}'\n`)
-    await appendFile(join(data, 'postgresql.conf'), lines.join(''))
-    program = start()
-    await answers(program, url)
-  } catch (error) {
-    await program?.stop('SIGQUIT')
-    await clean()
-    throw error
-  }
-  return {
-    url,
-    kind: 'postgres',
-    data,
-    version: await versionOf(url),
+  const started = await startServer({
+    name: 'PostgreSQL',
+    folder,
+    prepare: async () => {
+      const [command, ...args] = run('initdb')
+      const how = ['-U', 'particle', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync']
+      await runProgram(command, [...args, ...how], 120_000)
+      // Not on the command line, where ALTER SYSTEM could not change them.
+      const lines = Object.entries(all).map(([name, value]) => `${name} = '${value}'\n`)
+      await appendFile(join(data, 'postgresql.conf'), lines.join(''))
+    },
+    start: () => {
+      const [command, ...args] = run('postgres')
+      return startProgram(command, args)
+    },
+    version: () => versionOf(url),
     // SIGINT ends the sessions; SIGTERM would wait for them.
-    stop: async () => {
-      await program?.stop('SIGINT')
-      await clean()
-    },
-    restart: async (signal = 'SIGINT') => {
-      await program?.stop(signal)
-      program = start()
-      await answers(program, url)
-    },
-    signal: (signal) => {
-      if (program?.child.pid !== undefined) signalFamily(program.child.pid, signal)
-    },
+    endSignal: 'SIGINT',
+    restartSignal: 'SIGINT',
+  })
+  const { version, stop, restart, child } = started
+  const signal = (name: NodeJS.Signals) => {
+    const pid = child()?.pid
+    if (pid !== undefined) signalFamily(pid, name)
   }
+  return { url, kind: 'postgres', data, version, stop, restart, signal }
 }
 
 /** Signals a process and then its children: each of PostgreSQL's processes is a group of its own. */
@@ -225,8 +176,7 @@ function signalFamily(parent: number, signal: NodeJS.Signals): void {
 async function ownership(folder: string): Promise<string[]> {
   if (process.getuid?.() !== 0) return []
   const user = ['postgres', 'nobody'].find((name) => idOf(name, '-u') !== undefined)
-  if (user === undefined)
-    throw new NoPostgres('PostgreSQL refuses to run as root, and there is no other user.')
+  if (user === undefined) throw new NoServer('PostgreSQL refuses to run as root, and there is no other user.')
   const [uid, gid] = [idOf(user, '-u') ?? 0, idOf(user, '-g') ?? 0]
   await chown(folder, uid, gid)
   return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--']
@@ -269,15 +219,6 @@ function isExecutable(path: string): boolean {
   } catch {
     return false
   }
-}
-
-async function answers(program: Program, url: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
-    if (program.child.exitCode !== null) break
-    if (await versionOf(url).catch(() => undefined)) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  throw new Error(`PostgreSQL did not answer: ${program.output()}`)
 }
 
 async function versionOf(url: string): Promise<string> {

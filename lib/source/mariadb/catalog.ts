@@ -1,6 +1,7 @@
 import type { Connection } from 'mysql2/promise'
 import type { ParticleError } from '../../errors.ts'
 import { invalidOption } from '../../model/unknown.ts'
+import { describeIdColumn } from '../sql/id-column.ts'
 import { isDecodable } from './charset.ts'
 import { type Definition, parseDefinition } from './definition.ts'
 import { quote, quoteTable, type TableName } from './name.ts'
@@ -240,13 +241,8 @@ function refuseKey(table: TableReference, key: readonly string[], columns: reado
   const column = columns.find(({ name }) => name === document)
   if (document !== undefined && column?.type.kind !== 'json')
     throw unusable(table, `has no column ${JSON.stringify(document)} of the type JSON`)
-  const hasId = columns.some(({ name }) => name === '_id')
-  if (document === undefined && hasId && (key.length > 1 || key[0] !== '_id'))
-    throw unusable(
-      table,
-      'has a column _id that is not the primary key, but _id is the name of the key in a document: run ' +
-        `ALTER TABLE ${quoteTable(table)} RENAME COLUMN _id TO another name`,
-    )
+  const wrongId = document === undefined ? describeIdColumn(quoteTable(table), key, columns) : undefined
+  if (wrongId !== undefined) throw unusable(table, wrongId)
 }
 
 function unusable(table: TableName, reason: string): ParticleError {

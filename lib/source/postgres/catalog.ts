@@ -1,6 +1,7 @@
 import type { PoolClient } from 'pg'
 import type { ParticleError } from '../../errors.ts'
 import { invalidOption } from '../../model/unknown.ts'
+import { describeIdColumn } from '../sql/id-column.ts'
 import { formatTableName, quote, quoteTable, type TableName } from './name.ts'
 import { queryTexts } from './session.ts'
 import { type Table, type TableReference, typeOf } from './table.ts'
@@ -154,13 +155,8 @@ function refuseColumns(table: Table, types: TypeCatalog): void {
     throw unusable(table, 'has a generated column in its primary key: use other columns for the key')
   if (document !== undefined && !/^jsonb?$/.test(typeOf(table, document, types)?.kind ?? ''))
     throw unusable(table, `has no column ${JSON.stringify(document)} of the type jsonb or json`)
-  const hasId = columns.some(({ name }) => name === '_id')
-  if (document === undefined && hasId && (key.length > 1 || key[0] !== '_id'))
-    throw unusable(
-      table,
-      'has a column _id that is not its primary key, though a document has the key under that name: run ' +
-        `ALTER TABLE ${quoteTable(table)} RENAME COLUMN _id TO another name`,
-    )
+  const wrongId = document === undefined ? describeIdColumn(quoteTable(table), key, columns) : undefined
+  if (wrongId !== undefined) throw unusable(table, wrongId)
 }
 
 function notGranted(right: string, role: string | null | undefined): string {

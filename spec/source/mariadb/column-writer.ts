@@ -3,7 +3,7 @@ import type { Document, Json } from '../../../lib/model/document.ts'
 import { canonical } from '../../../lib/model/json.ts'
 import { type Choose, type Difference, DifferenceWriter } from '../../law/difference-writer.ts'
 import { HIDDEN } from '../../law/witness.ts'
-import { JSON_KEY } from './writer.ts'
+import { JSON_KEY } from './table.ts'
 
 /** The columns of the fields that the law writes; the key holds numbers and texts. Another column, `noise`, is nobody's. */
 const COLUMNS: Readonly<Record<string, string>> = {

@@ -2,7 +2,8 @@ import { createPool } from 'mysql2/promise'
 import { mariadb } from '../../../lib/source/mariadb/index.ts'
 import { sourceContract } from '../../contract/source.contract.ts'
 import { freshDatabase, type MariadbServer, mariadbOrSkip, releaseDatabase } from '../../support/mariadb.ts'
-import { TableWriter } from './writer.ts'
+import { TableWriter } from '../sql/table-writer.ts'
+import { createTable, sqlPool } from './table.ts'
 
 const TABLES = ['contract_users', 'contract_teams']
 
@@ -21,12 +22,12 @@ describe('source/mariadb holds the contract', () => {
 
   sourceContract('mariadb', async () => {
     const pool = createPool({ uri: url, connectionLimit: 5 })
-    for (const table of TABLES) await TableWriter.create(pool, table)
+    for (const table of TABLES) await createTable(pool, table)
     const adapter = mariadb(pool)
     for (const table of TABLES) adapter.collection(table, { document: 'doc' })
     return {
       adapter,
-      collection: (name: string) => new TableWriter(pool, name),
+      collection: (name: string) => new TableWriter(sqlPool(pool), name),
       exact: true,
       close: () => pool.end(),
     }

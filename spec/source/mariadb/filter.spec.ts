@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
-import { idKey } from '../../../lib/model/id.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { toCondition } from '../../../lib/source/mariadb/filter.ts'
 import { promised } from '../../../lib/source/mariadb/pool.ts'
@@ -9,9 +8,11 @@ import { lookupDocuments } from '../../../lib/source/mariadb/read.ts'
 import { ask } from '../../../lib/source/mariadb/session.ts'
 import type { Query } from '../../../lib/source/source.ts'
 import { mariadbOrSkip } from '../../support/mariadb.ts'
-import { RowDatabase } from './rows.ts'
+import { type Columns, definitions, eachValue } from '../sql/columns.ts'
+import { idsOf } from '../sql/documents.ts'
+import { queriesOf } from '../sql/queries.ts'
+import { RowDatabase, utf8 } from './rows.ts'
 
-const utf8 = (text: string) => `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`
 const TEXTS = [
   '',
   'a',
@@ -37,7 +38,7 @@ const STAMPS = [
 const UUID = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'
 
 /** Columns, and values of them that lie at the edges. */
-const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
+const COLUMNS: Columns = {
   i: ['INT', '0', '1', '-5', '2147483647'],
   un: ['INT UNSIGNED', '0', '1', '4294967295'],
   big: ['BIGINT', '1', '9007199254740991', '9007199254740992', '9007199254740993', '-9223372036854775808'],
@@ -125,44 +126,7 @@ const VALUES: unknown[] = [
   ],
 ]
 
-const field = fc.constantFrom(
-  ...Object.keys(COLUMNS),
-  '_id',
-  'id',
-  'nothing',
-  'j.k',
-  't.u',
-  '__proto__',
-  'x`y',
-)
-const value = fc.constantFrom(...VALUES)
-const operator = fc.oneof(
-  fc.tuple(fc.constantFrom('$eq', '$ne', '$gt', '$gte', '$lt', '$lte'), value),
-  fc.tuple(fc.constantFrom('$in', '$nin'), fc.array(value, { maxLength: 4 })),
-  fc.tuple(fc.constant('$exists'), fc.boolean()),
-)
-const operators = fc.array(operator, { minLength: 1, maxLength: 2 }).map((list) => Object.fromEntries(list))
-const { query } = fc.letrec<{ query: Record<string, unknown> }>((tie) => ({
-  query: fc.oneof(
-    { maxDepth: 2 },
-    fc
-      .array(
-        fc.tuple(
-          field,
-          fc.oneof(
-            value,
-            operators,
-            operators.map(($not) => ({ $not })),
-          ),
-        ),
-        { maxLength: 2 },
-      )
-      .map((list) => Object.fromEntries(list)),
-    fc
-      .tuple(fc.constantFrom('$and', '$or', '$nor'), fc.array(tie('query'), { minLength: 1, maxLength: 3 }))
-      .map(([name, inner]) => ({ [name]: inner })),
-  ),
-}))
+const PATHS = [...Object.keys(COLUMNS), '_id', 'id', 'nothing', 'j.k', 't.u', '__proto__', 'x`y']
 
 describe('source/mariadb/filter on a real server', () => {
   let database: RowDatabase
@@ -170,37 +134,29 @@ describe('source/mariadb/filter on a real server', () => {
 
   before(async function () {
     database = await RowDatabase.create(await mariadbOrSkip(this))
-    const columns = Object.entries(COLUMNS).map(
-      ([name, [type]]) => `\`${name.replaceAll('`', '``')}\` ${type}`,
-    )
+    const columns = definitions(COLUMNS, (name) => `\`${name.replaceAll('`', '``')}\``)
     const indexes = ['i', 'big', 'f', 'num', 't', 'de', 'wide', 'e', 'd', 'dt', 'ts', 'u', 'i6', 'y', 'by']
     await database.run(
-      `CREATE TABLE items (id INT PRIMARY KEY, ${columns.join(', ')}, \`__proto__\` INT,
+      `CREATE TABLE items (id INT PRIMARY KEY, ${columns}, \`__proto__\` INT,
         ${indexes.map((name) => `KEY ${name}_key (\`${name}\`)`).join(', ')}) CHARACTER SET utf8mb4`,
       'CREATE TABLE pairs (a INT, b VARCHAR(20), c INT, PRIMARY KEY (a, b)) CHARACTER SET utf8mb4',
       "INSERT INTO pairs VALUES (1, 'x', 1), (1, 'y', 2), (2, 'x', 3)",
       'CREATE TABLE documents (_id INT PRIMARY KEY, doc JSON)',
       'INSERT INTO documents VALUES (1, \'{"t": 1}\'), (2, \'{"t": "a", "t": "b"}\'), (3, NULL), (4, \'[1]\')',
     )
-    const rows = Math.max(...Object.values(COLUMNS).map((column) => column.length))
-    const connection = await promised(database.pool).getConnection()
-    await connection.query("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
-    for (let id = 0; id < rows; id++) {
-      const values = Object.values(COLUMNS).map(([, ...items]) => items[id] ?? 'DEFAULT')
-      await connection.query(`INSERT INTO items VALUES (${[id, ...values, 1].join(', ')})`)
-    }
-    connection.destroy()
+    const rows = eachValue(COLUMNS)
+    await database.write(...rows.map((row) => `INSERT INTO items VALUES (${[...row, 1]})`))
     all = await database.read('items')
-    expect(all).to.have.length(rows)
+    expect(all).to.have.length(rows.length)
   })
 
   after(() => database?.close())
 
-  const ids = (documents: readonly Document[]) => documents.map(({ _id }) => idKey(_id ?? null)).sort()
+  const ids = (documents: readonly Document[]) => idsOf(documents).sort()
 
   it('finds just what matches, for any query', async () => {
     await fc.assert(
-      fc.asyncProperty(query, async (asked) => {
+      fc.asyncProperty(queriesOf(PATHS, VALUES), async (asked) => {
         expect(ids(await database.read('items', asked))).to.deep.equal(ids(all.filter(matcher(asked))))
       }),
       { numRuns: 500 },
@@ -261,10 +217,7 @@ describe('source/mariadb/filter on a real server', () => {
       const name = `keyed${index}`
       const nullless = type.replace(' NULL', '').replace(/ NOT.*/, '')
       await database.run(`CREATE TABLE ${name} (k ${nullless} PRIMARY KEY, v INT) CHARACTER SET utf8mb4`)
-      const connection = await promised(database.pool).getConnection()
-      await connection.query("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
-      for (const one of values) await connection.query(`INSERT IGNORE INTO ${name} VALUES (${one}, 1)`)
-      connection.destroy()
+      await database.write(...values.map((one) => `INSERT IGNORE INTO ${name} VALUES (${one}, 1)`))
       const documents = await database.read(name)
       const table = { pool: database.pool, table: database.reference(name) }
       const keys = documents.map(({ _id }) => _id ?? null)

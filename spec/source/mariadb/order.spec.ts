@@ -1,16 +1,17 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
-import { idKey } from '../../../lib/model/id.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { Order, type SortKey } from '../../../lib/policy/order.ts'
 import { promised } from '../../../lib/source/mariadb/pool.ts'
 import { ask } from '../../../lib/source/mariadb/session.ts'
 import type { Query } from '../../../lib/source/source.ts'
 import { mariadbOrSkip } from '../../support/mariadb.ts'
-import { RowDatabase } from './rows.ts'
+import { type Columns, definitions, randomRows } from '../sql/columns.ts'
+import { idsOf, sorted } from '../sql/documents.ts'
+import { sortsOf } from '../sql/queries.ts'
+import { RowDatabase, utf8 } from './rows.ts'
 
-const utf8 = (text: string) => `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`
 const TIMES = [
   ...[
     '2024-05-06 07:08:09',
@@ -49,7 +50,7 @@ const UUIDS = [
 const ADDRESSES = ["'::1'", "'2001:db8::1'", "'::ffff:10.0.0.1'", "'::ffff:9.0.0.1'", "'f::'"]
 
 /** Columns whose order MariaDB tells, and values at the edges. */
-const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
+const COLUMNS: Columns = {
   i: ['INT', '0', '1', '10', '9', '-5', '2147483647'],
   un: ['INT UNSIGNED', '0', '4294967295', '9'],
   small: ['SMALLINT', '0', '1', '10', '-5'],
@@ -97,37 +98,15 @@ const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
 }
 const PATHS = [...Object.keys(COLUMNS), '_id', 'id', 'nothing', 't.u', 'j.k', '`; DROP TABLE items; --']
 
-const sortOf = (paths: readonly string[]): fc.Arbitrary<SortKey[]> =>
-  fc.uniqueArray(fc.tuple(fc.constantFrom(...paths), fc.constantFrom<(1 | -1)[]>(1, -1)), {
-    selector: ([path]) => path,
-    minLength: 1,
-    maxLength: 3,
-  })
-
 describe('source/mariadb/order on a real server', () => {
   let database: RowDatabase
   let all: Document[]
 
-  async function write(...statements: string[]): Promise<void> {
-    const connection = await promised(database.pool).getConnection()
-    await connection.query("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
-    for (const statement of statements) await connection.query(statement)
-    connection.destroy()
-  }
-
   before(async function () {
     database = await RowDatabase.create(await mariadbOrSkip(this))
-    const columns = Object.entries(COLUMNS).map(([name, [type]]) => `${name} ${type}`)
-    const random = fc.sample(fc.array(fc.nat(), { minLength: 40, maxLength: 40 }), 60)
-    const rows = random.map((numbers, id) => {
-      const values = Object.values(COLUMNS).map(([, ...items], index) => {
-        // The last one of them stands for none.
-        return items[(numbers[index] ?? 0) % (items.length + 1)] ?? 'DEFAULT'
-      })
-      return `(${[id, ...values]})`
-    })
-    await write(
-      `CREATE TABLE items (id INT PRIMARY KEY, ${columns}) CHARACTER SET utf8mb4`,
+    const rows = randomRows(COLUMNS, 60).map((row) => `(${row})`)
+    await database.write(
+      `CREATE TABLE items (id INT PRIMARY KEY, ${definitions(COLUMNS)}) CHARACTER SET utf8mb4`,
       `INSERT INTO items VALUES ${rows}`,
     )
     all = await database.read('items')
@@ -140,23 +119,13 @@ describe('source/mariadb/order on a real server', () => {
     return { found: sorted(found, sort), count: found.length }
   }
 
-  function sorted(documents: readonly Document[], sort: SortKey[]): Document[] {
-    const order = new Order(sort)
-    return documents
-      .map((document) => ({ document, values: order.valuesOf(document) }))
-      .sort((a, b) => order.compare(a.values, b.values))
-      .map(({ document }) => document)
-  }
-
-  const ids = (documents: readonly Document[]) => documents.map(({ _id }) => idKey(_id ?? null))
-
   for (const direction of [1, -1] as const)
     it(`gives the first documents by each column, in direction ${direction}`, async () => {
       for (const path of PATHS)
         for (const limit of [1, 7, 59]) {
           const { found, count } = await first('items', [[path, direction]], limit)
-          expect(ids(found.slice(0, limit)), path).to.deep.equal(
-            ids(sorted(all, [[path, direction]]).slice(0, limit)),
+          expect(idsOf(found.slice(0, limit)), path).to.deep.equal(
+            idsOf(sorted(all, [[path, direction]]).slice(0, limit)),
           )
           const isTold = !['s', 'j', 'j.k', 'nz'].includes(path)
           expect(count, path).to.equal(isTold ? limit : all.length)
@@ -165,9 +134,9 @@ describe('source/mariadb/order on a real server', () => {
 
   it('gives the first documents of any order of columns', async () => {
     await fc.assert(
-      fc.asyncProperty(sortOf(PATHS), fc.integer({ min: 1, max: 70 }), async (sort, limit) => {
+      fc.asyncProperty(sortsOf(PATHS), fc.integer({ min: 1, max: 70 }), async (sort, limit) => {
         const { found } = await first('items', sort, limit)
-        expect(ids(found.slice(0, limit))).to.deep.equal(ids(sorted(all, sort).slice(0, limit)))
+        expect(idsOf(found.slice(0, limit))).to.deep.equal(idsOf(sorted(all, sort).slice(0, limit)))
       }),
       { numRuns: 150 },
     )
@@ -177,18 +146,18 @@ describe('source/mariadb/order on a real server', () => {
     for (const query of [{ t: 'a' }, { num: { $gt: '1' } }, { vb: { $in: ['', 'AP8='] } }, { t: /a/ }]) {
       const matching = sorted(all.filter(matcher(query)), [['i', -1]])
       const { found } = await first('items', [['i', -1]], 3, query)
-      expect(ids(found.slice(0, 3))).to.deep.equal(ids(matching.slice(0, 3)))
+      expect(idsOf(found.slice(0, 3))).to.deep.equal(idsOf(matching.slice(0, 3)))
     }
   })
 
   it('gives all documents where a text is too long to be sorted by all of its bytes', async () => {
     const long = 'a'.repeat(1100)
-    await write(
+    await database.write(
       'CREATE TABLE longs (id INT PRIMARY KEY, t TEXT CHARACTER SET utf8mb4, b BLOB)',
       `INSERT INTO longs VALUES (1, '${long}b', ''), (2, '${long}a', ''), (3, 'x', REPEAT('a', 800))`,
     )
     for (const path of ['t', 'b']) expect((await first('longs', [[path, 1]], 1)).count, path).to.equal(3)
-    await write(
+    await database.write(
       'DELETE FROM longs WHERE id <> 3',
       "UPDATE longs SET b = 'a'",
       "INSERT INTO longs VALUES (4, 'y', 'b')",
@@ -198,7 +167,7 @@ describe('source/mariadb/order on a real server', () => {
 
   describe('with an index', () => {
     before(async () => {
-      await write(
+      await database.write(
         `CREATE TABLE many (id BIGINT PRIMARY KEY, n INT, big BIGINT, at TIMESTAMP(6) NULL, dt DATETIME, f DOUBLE,
           KEY n_key (n), KEY big_key (big), KEY at_key (at), KEY dt_key (dt), KEY f_key (f))`,
         `INSERT INTO many SELECT seq, seq * 7919 % 20000, seq * 7919 % 20000, FROM_UNIXTIME(1e9 + seq / 1000),
@@ -237,7 +206,7 @@ describe('source/mariadb/order on a real server', () => {
         again.release()
         // Reads the catalog too.
         expect((await count()) - before).to.be.below(2000)
-        expect(ids(sorted(found, sort).slice(0, 50))).to.deep.equal(ids(sorted(rows, sort).slice(0, 50)))
+        expect(idsOf(sorted(found, sort).slice(0, 50))).to.deep.equal(idsOf(sorted(rows, sort).slice(0, 50)))
       }).timeout(20_000)
   })
 })

@@ -25,6 +25,11 @@ interface RowsEvent {
   rows: (LoggedRow & { before: LoggedRow; after: LoggedRow })[]
 }
 
+/** Returns a literal of a text, whatever its characters are. */
+export function utf8(text: string): string {
+  return `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`
+}
+
 /** A database whose rows a spec reads and finds in the log, without the source that follows it. */
 export class RowDatabase {
   readonly name: string
@@ -52,6 +57,17 @@ export class RowDatabase {
 
   async run(...statements: string[]): Promise<void> {
     for (const statement of statements) await promised(this.pool).query(statement)
+  }
+
+  /** Runs statements by a session that takes any value, in another time zone. */
+  async write(...statements: string[]): Promise<void> {
+    const connection = await promised(this.pool).getConnection()
+    try {
+      await connection.query("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
+      for (const statement of statements) await connection.query(statement)
+    } finally {
+      connection.destroy()
+    }
   }
 
   reference(name: string, options: TableOptions = {}) {

@@ -1,12 +1,10 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document, Json } from '../../../lib/model/document.ts'
-import { promised } from '../../../lib/source/mariadb/pool.ts'
 import { toValue } from '../../../lib/source/mariadb/value.ts'
 import { mariadbOrSkip } from '../../support/mariadb.ts'
-import { type LoggedChange, RowDatabase } from './rows.ts'
+import { type LoggedChange, RowDatabase, utf8 } from './rows.ts'
 
-const utf8 = (text: string) => `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`
 const LONGEST_DECIMAL = '-12345678901234567890123456789012345.123456789012345678901234567890'
 const BITS = '1'.repeat(64)
 const UUID = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'
@@ -229,17 +227,6 @@ describe('source/mariadb/value on a real server', () => {
     )
   }
 
-  /** Writes in a session that takes any value, in another time zone. */
-  async function write(...statements: string[]): Promise<void> {
-    const connection = await promised(database.pool).getConnection()
-    try {
-      await connection.query("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
-      for (const statement of statements) await connection.query(statement)
-    } finally {
-      connection.destroy()
-    }
-  }
-
   const told = (changes: readonly LoggedChange[]): Document[] =>
     changes.flatMap((one) =>
       one.changes.map((change) => ('document' in change && change.document) || { _id: change.kind }),
@@ -254,7 +241,7 @@ describe('source/mariadb/value on a real server', () => {
     const values = TYPES.map(([, sql]) => sql).join(', ')
     const logged = await database.logged(
       () =>
-        write(
+        database.write(
           `INSERT INTO types (id) VALUES (2)`,
           `INSERT INTO types VALUES (1, ${values})`,
           'UPDATE types SET id = 3 WHERE id = 1',
@@ -309,7 +296,7 @@ describe('source/mariadb/value on a real server', () => {
     const seed = Math.floor(Math.random() * 2 ** 31)
     const values = fc.sample(row, { seed, numRuns: 500 }).map((cells, id) => `(${[id, ...cells].join(', ')})`)
     const logged = await database.logged(
-      () => write(`INSERT INTO samples VALUES ${values.join(', ')}`),
+      () => database.write(`INSERT INTO samples VALUES ${values.join(', ')}`),
       [table],
     )
     const documents = told(logged)
@@ -333,7 +320,7 @@ describe('source/mariadb/value on a real server', () => {
     const table = await database.table('halves')
     const logged = await database.logged(
       () =>
-        write(
+        database.write(
           "INSERT INTO halves VALUES (_utf8mb4 X'EDA08061', 1), (_utf8mb4 X'EDA081', 2), ('\ufffd', 3), ('a', 4)",
         ),
       [table],
@@ -356,7 +343,10 @@ describe('source/mariadb/value on a real server', () => {
     await database.run('CREATE OR REPLACE TABLE halves (id INT PRIMARY KEY, t VARCHAR(9) CHARACTER SET ucs2)')
     const table = await database.table('halves')
     const logged = await database.logged(
-      () => write("INSERT INTO halves VALUES (1, _ucs2 X'D800'), (2, _ucs2 X'D83DDE00'), (3, _ucs2 X'0061')"),
+      () =>
+        database.write(
+          "INSERT INTO halves VALUES (1, _ucs2 X'D800'), (2, _ucs2 X'D83DDE00'), (3, _ucs2 X'0061')",
+        ),
       [table],
     )
     expect(told(logged).map(({ _id }) => _id)).to.deep.equal(['reload', 'reload', 3])

@@ -14,7 +14,8 @@ import {
   postgresOrSkip,
   releaseDatabase,
 } from '../../support/postgres.ts'
-import { TableWriter } from './writer.ts'
+import { TableWriter } from '../sql/table-writer.ts'
+import { createTable, sqlPool } from './table.ts'
 
 const TABLES = ['contract_users', 'contract_teams']
 
@@ -34,13 +35,13 @@ describe('source/postgres holds the contract', () => {
   function harness(options: PostgresOptions) {
     return async () => {
       const pool = new Pool({ connectionString: url, max: 5 })
-      for (const table of TABLES) await TableWriter.create(pool, table)
+      for (const table of TABLES) await createTable(pool, table)
       if (options.changes === 'triggers') await installTriggers(pool, TABLES)
       const adapter = postgres(pool, options)
       for (const table of TABLES) adapter.collection(table, { document: 'doc' })
       return {
         adapter,
-        collection: (name: string) => new TableWriter(pool, name),
+        collection: (name: string) => new TableWriter(sqlPool(pool), name),
         exact: true,
         close: async () => {
           if (options.slot !== undefined)
@@ -77,7 +78,7 @@ describe('source/postgres holds the contract', () => {
       const { folder, remove } = await socketFolder()
       const ways = [counted(url), counted(url)]
       const pool = ways[1]?.pool as Pool
-      for (const table of TABLES) await TableWriter.create(pool, table)
+      for (const table of TABLES) await createTable(pool, table)
       if (changes === 'triggers') await installTriggers(pool, TABLES)
       const adapters = ways.map((way) => postgres(way.pool, { changes, oncePerHost: folder }))
       for (const adapter of adapters)
@@ -87,7 +88,7 @@ describe('source/postgres holds the contract', () => {
       const shared = await following(leader, adapter, streams)
       return {
         adapter: shared.adapter,
-        collection: (name: string) => new TableWriter(pool, name),
+        collection: (name: string) => new TableWriter(sqlPool(pool), name),
         exact: true,
         close: async () => {
           await shared.close()

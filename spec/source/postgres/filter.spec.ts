@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
-import { idKey } from '../../../lib/model/id.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { loadTable } from '../../../lib/source/postgres/catalog.ts'
 import { toCondition } from '../../../lib/source/postgres/filter.ts'
@@ -10,10 +9,13 @@ import { render } from '../../../lib/source/postgres/render.ts'
 import { TypeCatalog } from '../../../lib/source/postgres/type.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
+import { type Columns, definitions, eachValue } from '../sql/columns.ts'
+import { idsOf } from '../sql/documents.ts'
+import { queriesOf } from '../sql/queries.ts'
 import { TestDatabase } from './database.ts'
 
 /** Columns, and values of them that lie at the edges. */
-const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
+const COLUMNS: Columns = {
   i: ['integer', '0', '1', '-5', '2147483647'],
   big: ['bigint', '1', '9007199254740991', '9007199254740992', '9007199254740993', '-9223372036854775808'],
   f: ['float8', '0', '1.5', "'NaN'", "'Infinity'", '1e300', "'-0'"],
@@ -124,39 +126,8 @@ const VALUES: unknown[] = [
   ...["'; DROP TABLE items; --", '$1', '" OR true --', "E'\\''"],
 ]
 
-const field = fc.constantFrom(
-  ...Object.keys(COLUMNS),
-  '_id',
-  'id',
-  'nothing',
-  'j.k',
-  't.u',
-  '"; DROP TABLE items; --',
-)
-const value = fc.constantFrom(...VALUES)
-const scalar = fc.constantFrom(...VALUES.filter((one) => !(one instanceof RegExp)))
-const comparison = fc.oneof(
-  fc.tuple(fc.constantFrom('$eq', '$ne', '$gt', '$gte', '$lt', '$lte'), scalar),
-  fc.tuple(fc.constantFrom('$in', '$nin'), fc.array(value, { maxLength: 4 })),
-  fc.tuple(fc.constant('$exists'), fc.boolean()),
-)
-const operators = fc
-  .array(comparison, { minLength: 1, maxLength: 2 })
-  .map((pairs) => Object.fromEntries(pairs) as Record<string, unknown>)
-const condition = fc.oneof(
-  value,
-  operators,
-  operators.map(($not) => ({ $not })),
-)
-const { query } = fc.letrec<{ query: Record<string, unknown> }>((tie) => ({
-  query: fc.oneof(
-    { depthSize: 'small', withCrossShrink: true },
-    fc.tuple(field, condition).map(([name, inner]) => Object.fromEntries([[name, inner]])),
-    fc
-      .tuple(fc.constantFrom('$and', '$or', '$nor'), fc.array(tie('query'), { minLength: 1, maxLength: 3 }))
-      .map(([name, inner]) => ({ [name]: inner })),
-  ),
-}))
+const PATHS = [...Object.keys(COLUMNS), '_id', 'id', 'nothing', 'j.k', 't.u', '"; DROP TABLE items; --']
+const query = queriesOf(PATHS, VALUES)
 
 describe('source/postgres/filter on a real server', () => {
   let database: TestDatabase
@@ -166,19 +137,16 @@ describe('source/postgres/filter on a real server', () => {
   before(async function () {
     const server: PostgresServer = await postgresOrSkip(this)
     database = await TestDatabase.create(server)
-    const columns = Object.entries(COLUMNS).map(([name, [type]]) => `"${name.replaceAll('"', '""')}" ${type}`)
+    const columns = definitions(COLUMNS, (name) => `"${name.replaceAll('"', '""')}"`)
     await database.run(
       "CREATE TYPE mood AS ENUM ('sad', 'happy')",
       'CREATE TYPE pair AS (a integer, b text)',
       "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
-      `CREATE TABLE items (id integer PRIMARY KEY, ${columns.join(', ')}, "__proto__" text)`,
+      `CREATE TABLE items (id integer PRIMARY KEY, ${columns}, "__proto__" text)`,
       'CREATE TABLE documents (_id jsonb PRIMARY KEY, doc jsonb)',
     )
-    const rows = Math.max(...Object.values(COLUMNS).map((column) => column.length))
-    for (let id = 0; id < rows; id++) {
-      const values = Object.values(COLUMNS).map(([, ...items]) => items[id] ?? 'NULL')
-      await database.run(`INSERT INTO items VALUES (${[id, ...values, "'hidden'"].join(', ')})`)
-    }
+    for (const row of eachValue(COLUMNS))
+      await database.run(`INSERT INTO items VALUES (${[...row, "'hidden'"]})`)
     adapter = await database.adapter('replication', [])
     all = (await readAll(adapter, 'items')).documents
   })
@@ -191,7 +159,7 @@ describe('source/postgres/filter on a real server', () => {
     return documents
   }
 
-  const ids = (documents: Document[]) => documents.map(({ _id }) => idKey(_id ?? null)).sort()
+  const ids = (documents: Document[]) => idsOf(documents).sort()
 
   it('finds just what matches, for any query', async () => {
     await fc.assert(

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
-import { idKey } from '../../../lib/model/id.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { Order, type SortKey } from '../../../lib/policy/order.ts'
 import { Server } from '../../../lib/server/index.ts'
@@ -10,6 +9,9 @@ import type { Query } from '../../../lib/source/source.ts'
 import { LocalClient, until } from '../../support/local.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
+import { type Columns, definitions, randomRows } from '../sql/columns.ts'
+import { idsOf, sorted } from '../sql/documents.ts'
+import { sortsOf } from '../sql/queries.ts'
 import { MODES, TestDatabase } from './database.ts'
 
 const TIMES = [
@@ -39,7 +41,7 @@ const JSONS: unknown[] = [null, true, false, 0, 1, -1.5, 10, 9, 1e-9, 9007199254
 const literals = (values: readonly string[]) => values.map((value) => `'${value}'`)
 
 /** Columns whose order PostgreSQL tells, and values at the edges. */
-const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
+const COLUMNS: Columns = {
   i: ['integer', '0', '1', '10', '9', '-5', '2147483647'],
   small: ['smallint', '0', '1', '10', '-5'],
   big: [
@@ -88,13 +90,6 @@ const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
 }
 const PATHS = [...Object.keys(COLUMNS), '_id', 'id', 'nothing', 't.u', 'j.k', '"; DROP TABLE items; --']
 
-const sortOf = (paths: readonly string[]): fc.Arbitrary<SortKey[]> =>
-  fc.uniqueArray(fc.tuple(fc.constantFrom(...paths), fc.constantFrom<(1 | -1)[]>(1, -1)), {
-    selector: ([path]) => path,
-    minLength: 1,
-    maxLength: 3,
-  })
-
 describe('source/postgres/order on a real server', () => {
   let server: PostgresServer
   let database: TestDatabase
@@ -110,20 +105,9 @@ describe('source/postgres/order on a real server', () => {
       'CREATE DOMAIN word AS text',
       'CREATE TYPE pair AS (a integer, b text)',
       "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
-      `CREATE TABLE items (id integer PRIMARY KEY, ${Object.entries(COLUMNS).map(([name, [type]]) => `${name} ${type}`)})`,
+      `CREATE TABLE items (id integer PRIMARY KEY, ${definitions(COLUMNS)})`,
     )
-    const [seed] = fc.sample(fc.integer(), 1)
-    const random = fc.sample(fc.array(fc.nat(), { minLength: 40, maxLength: 40 }), {
-      seed: seed ?? 0,
-      numRuns: 60,
-    })
-    for (const [id, numbers] of random.entries()) {
-      const values = Object.values(COLUMNS).map(([, ...items], index) => {
-        // The last one of them stands for none.
-        return items[(numbers[index] ?? 0) % (items.length + 1)] ?? 'DEFAULT'
-      })
-      await database.run(`INSERT INTO items VALUES (${[id, ...values]})`)
-    }
+    for (const row of randomRows(COLUMNS, 60)) await database.run(`INSERT INTO items VALUES (${row})`)
   })
 
   after(() => database?.close())
@@ -135,22 +119,12 @@ describe('source/postgres/order on a real server', () => {
     return { found: sorted(found, sort), count: found.length }
   }
 
-  function sorted(documents: readonly Document[], sort: SortKey[]): Document[] {
-    const order = new Order(sort)
-    return documents
-      .map((document) => ({ document, values: order.valuesOf(document) }))
-      .sort((a, b) => order.compare(a.values, b.values))
-      .map(({ document }) => document)
-  }
-
-  const ids = (documents: readonly Document[]) => documents.map(({ _id }) => idKey(_id ?? null))
-
   it('gives the first documents of any order of columns, and no more', async () => {
     const all = (await readAll(adapter, 'items')).documents
     await fc.assert(
-      fc.asyncProperty(sortOf(PATHS), fc.integer({ min: 1, max: 70 }), async (sort, limit) => {
+      fc.asyncProperty(sortsOf(PATHS), fc.integer({ min: 1, max: 70 }), async (sort, limit) => {
         const { found } = await first('items', sort, limit)
-        expect(ids(found)).to.deep.equal(ids(sorted(all, sort).slice(0, limit)))
+        expect(idsOf(found)).to.deep.equal(idsOf(sorted(all, sort).slice(0, limit)))
       }),
       {
         numRuns: 500,
@@ -177,13 +151,13 @@ describe('source/postgres/order on a real server', () => {
     ]
     await fc.assert(
       fc.asyncProperty(
-        sortOf(PATHS),
+        sortsOf(PATHS),
         fc.integer({ min: 1, max: 9 }),
         fc.constantFrom(...queries),
         async (sort, limit, query) => {
           const { found } = await first('items', sort, limit, query)
           const expected = sorted(all.filter(matcher(query)), sort)
-          expect(ids(found)).to.deep.equal(ids(expected.slice(0, Math.max(limit, found.length))))
+          expect(idsOf(found)).to.deep.equal(idsOf(expected.slice(0, Math.max(limit, found.length))))
         },
       ),
       { numRuns: 200 },
@@ -202,7 +176,7 @@ describe('source/postgres/order on a real server', () => {
       for (const direction of [1, -1] as const) {
         for (let limit = 1; limit <= 12; limit++) {
           const { found } = await first('instants', [[path, direction]], limit)
-          expect(ids(found)).to.deep.equal(ids(sorted(all, [[path, direction]]).slice(0, limit)))
+          expect(idsOf(found)).to.deep.equal(idsOf(sorted(all, [[path, direction]]).slice(0, limit)))
         }
       }
     }
@@ -222,11 +196,11 @@ describe('source/postgres/order on a real server', () => {
       const all = (await readAll(adapter, table)).documents
       await fc.assert(
         fc.asyncProperty(
-          sortOf(['_id', 'at', '_id.10', '_id.c', '_id.nothing']),
+          sortsOf(['_id', 'at', '_id.10', '_id.c', '_id.nothing']),
           fc.integer({ min: 1, max: 9 }),
           async (sort, limit) => {
             const { found } = await first(table, sort, limit)
-            expect(ids(found)).to.deep.equal(ids(sorted(all, sort).slice(0, limit)))
+            expect(idsOf(found)).to.deep.equal(idsOf(sorted(all, sort).slice(0, limit)))
           },
         ),
         { numRuns: 60 },
@@ -275,8 +249,8 @@ describe('source/postgres/order on a real server', () => {
         for (const path of ['at', 'deep.at', 'deep.at.b', 'none', '\u0000', "'"]) {
           for (const sort of [[[path, 1]], [[path, -1]]] as SortKey[][]) {
             const { found, count } = await first(name, sort, 5)
-            expect(ids(found).slice(0, 5), JSON.stringify(sort)).to.deep.equal(
-              ids(sorted(all, sort).slice(0, 5)),
+            expect(idsOf(found).slice(0, 5), JSON.stringify(sort)).to.deep.equal(
+              idsOf(sorted(all, sort).slice(0, 5)),
             )
             if (/^(deep\.)?at$/.test(path)) expect(count, path).to.equal(isOdd(path) ? docs.length : 5)
           }
@@ -394,7 +368,7 @@ describe('source/postgres/order on a real server', () => {
       }
       expect(touched).to.be.within(50, 160)
       const all = (await readAll(adapter, 'many')).documents
-      expect(ids(sorted(found, sort))).to.deep.equal(ids(sorted(all, sort).slice(0, 50)))
+      expect(idsOf(sorted(found, sort))).to.deep.equal(idsOf(sorted(all, sort).slice(0, 50)))
     }).timeout(30_000)
   }
 
@@ -408,7 +382,7 @@ describe('source/postgres/order on a real server', () => {
     const { found, count } = await first('many', [['n', -1]], 300, query)
     expect(count).to.be.within(300, 1000)
     const all = (await readAll(adapter, 'many')).documents.filter(matcher(query))
-    expect(ids(found)).to.deep.equal(ids(sorted(all, [['n', -1]]).slice(0, count)))
+    expect(idsOf(found)).to.deep.equal(idsOf(sorted(all, [['n', -1]]).slice(0, count)))
   })
 
   for (const mode of MODES) {

@@ -8,6 +8,7 @@ import { Order } from '../../../lib/policy/order.ts'
 import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
 import { postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
+import { idsOf } from '../sql/documents.ts'
 import { TestDatabase } from './database.ts'
 
 /** Stands in every value, so that none is part of a statement by chance. */
@@ -81,7 +82,7 @@ describe('source/postgres binds all values as parameters', () => {
   })
   after(() => database?.close())
 
-  const ids = (documents: Document[]) => documents.map(({ _id }) => idKey(_id ?? null)).sort()
+  const ids = (documents: Document[]) => idsOf(documents).sort()
 
   it('in readings, sorted or not, and in look-ups', async () => {
     const cases = nasty.chain((value) => fc.tuple(fc.constant(value), condition(value), condition(value)))
