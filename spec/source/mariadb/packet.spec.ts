@@ -29,7 +29,7 @@ describe('source/mariadb/packet', () => {
       for (const name of ['binlog.000002', 'binlog.1000000'])
         expect(nextFileOf(rotation(name, checksum), 'binlog.000001')).to.deep.equal({ name, at: 4 })
     expect(nextFileOf(rotation('größe.000002'), 'größe.000001').name).to.equal('größe.000002')
-    expect(() => nextFileOf(rotation('other.000002'), 'binlog.000001')).to.throw('another name')
+    expect(() => nextFileOf(rotation('other.000002'), 'binlog.000001')).to.throw('another base name')
   })
 
   it('splits and joins the names of files, past a million of them', () => {
