@@ -1,24 +1,15 @@
 import { expect } from 'chai'
 import { promised } from '../../../lib/source/mariadb/pool.ts'
 import { comparePositions as compare, parsePosition } from '../../../lib/source/mariadb/position.ts'
-import { type MariadbServer, mariadbOrSkip, startMariadb } from '../../support/mariadb.ts'
-import { LogDatabase, type LogFollower } from './log-database.ts'
+import { eachLogDatabase, type LogDatabase, type LogFollower } from './log-database.ts'
 
 const MADE = 'CREATE TABLE users (id INT PRIMARY KEY, name VARCHAR(20))'
 const user = (id: number, name: string | null) => JSON.stringify({ _id: id, id, name })
 
 describe('source/mariadb/following', () => {
-  let server: MariadbServer
   let db: LogDatabase
-  before(async function () {
-    server = await mariadbOrSkip(this)
-  })
-  beforeEach(async () => {
-    db = await LogDatabase.create(server)
-    await db.run(MADE)
-  })
-  afterEach(async () => {
-    await db.release()
+  eachLogDatabase('shared', MADE, (database) => {
+    db = database
   })
 
   describe('rows', () => {
@@ -478,22 +469,9 @@ describe('source/mariadb/following', () => {
 })
 
 describe('source/mariadb/following, and what happens to a server', () => {
-  let server: MariadbServer
   let db: LogDatabase
-  before(async function () {
-    server = await mariadbOrSkip(this, () =>
-      process.env.MARIADB_URL ? this.skip() : startMariadb({ settings: {} }),
-    )
-  })
-  after(async () => {
-    await server?.stop()
-  })
-  beforeEach(async () => {
-    db = await LogDatabase.create(server)
-    await db.run(MADE)
-  })
-  afterEach(async () => {
-    await db.release()
+  eachLogDatabase('own', MADE, (database) => {
+    db = database
   })
 
   it('goes on over FLUSH LOGS and PURGE of files that were read', async () => {
@@ -586,7 +564,7 @@ describe('source/mariadb/following, and what happens to a server', () => {
       const follower = await db.follow(['users'])
       await db.run("INSERT INTO users VALUES (1, 'a')")
       await follower.caughtUp()
-      await server.restart?.(signal)
+      await db.server.restart?.(signal)
       await db.run("INSERT INTO users VALUES (2, 'b')")
       await follower.recorder.until(() => follower.recorder.changesSeen.length >= 2)
       expect(await follower.told()).to.deep.equal([
@@ -609,12 +587,12 @@ describe('source/mariadb/following, and what happens to a server', () => {
 
   it('gives a frozen server up after three heartbeats, says so, and goes on once it runs', async () => {
     const follower = await db.follower(['users'], { heartbeat: 100 }).opened()
-    server.signal?.('SIGSTOP')
+    db.server.signal?.('SIGSTOP')
     try {
       await follower.recorder.until(() => follower.recorder.errors.length > 0)
       expect(String(follower.recorder.errors[0])).to.include('heartbeat')
     } finally {
-      server.signal?.('SIGCONT')
+      db.server.signal?.('SIGCONT')
     }
     await db.run("INSERT INTO users VALUES (1, 'a')")
     expect(await follower.told()).to.deep.equal([`insert users 1 ${user(1, 'a')}`])
@@ -631,7 +609,7 @@ describe('source/mariadb/following, and what happens to a server', () => {
     this.timeout(10_000)
     // Leaves an idle connection in the pool, whose next query waits without an end.
     await promised(db.pool).query('SELECT 1')
-    server.signal?.('SIGSTOP')
+    db.server.signal?.('SIGSTOP')
     try {
       const { following } = db.follower(['users'])
       const rejected = following.opened.catch((error: unknown) => error)
@@ -640,17 +618,17 @@ describe('source/mariadb/following, and what happens to a server', () => {
       await following.close()
       expect(await rejected).to.have.property('code', 'CLOSED')
     } finally {
-      server.signal?.('SIGCONT')
+      db.server.signal?.('SIGCONT')
     }
   })
 
   it('closes while the server is frozen', async () => {
     const follower = await db.follow(['users'])
-    server.signal?.('SIGSTOP')
+    db.server.signal?.('SIGSTOP')
     try {
       await follower.following.close()
     } finally {
-      server.signal?.('SIGCONT')
+      db.server.signal?.('SIGCONT')
     }
   })
 })

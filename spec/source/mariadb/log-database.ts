@@ -10,7 +10,13 @@ import { readDocuments } from '../../../lib/source/mariadb/read.ts'
 import { examineServer } from '../../../lib/source/mariadb/server.ts'
 import type { TableReference } from '../../../lib/source/mariadb/table.ts'
 import type { Change } from '../../../lib/source/source.ts'
-import { freshDatabase, type MariadbServer, releaseDatabase } from '../../support/mariadb.ts'
+import {
+  freshDatabase,
+  type MariadbServer,
+  mariadbOrSkip,
+  releaseDatabase,
+  startMariadb,
+} from '../../support/mariadb.ts'
 import { Recorder } from '../mongo/fold.ts'
 
 /** Follows some tables of a database by its log, and nothing else of an adapter. */
@@ -162,4 +168,29 @@ export class LogDatabase {
     await Promise.all(this.#followers.map(({ following }) => following.close()))
     await releaseDatabase(this.server, this.#url, promised(this.pool))
   }
+}
+
+/**
+ * Gives each spec of a block a database, in which a statement was run.
+ *
+ * @param which `own` for a server that the specs restart, or whose log they delete: never that of `MARIADB_URL`
+ */
+export function eachLogDatabase(
+  which: 'shared' | 'own',
+  statement: string,
+  use: (database: LogDatabase) => void,
+): void {
+  let server: MariadbServer | undefined
+  let database: LogDatabase
+  before(async function () {
+    const start = () => (process.env.MARIADB_URL ? this.skip() : startMariadb({ settings: {} }))
+    server = await (which === 'own' ? mariadbOrSkip(this, start) : mariadbOrSkip(this))
+  })
+  if (which === 'own') after(() => server?.stop())
+  beforeEach(async () => {
+    database = await LogDatabase.create(server as MariadbServer)
+    await database.run(statement)
+    use(database)
+  })
+  afterEach(() => database.release())
 }

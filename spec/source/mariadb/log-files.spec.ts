@@ -1,26 +1,16 @@
 import { expect } from 'chai'
 import { comparePositions, type Place, parsePosition } from '../../../lib/source/mariadb/position.ts'
-import { type MariadbServer, mariadbOrSkip, startMariadb } from '../../support/mariadb.ts'
-import { LogDatabase } from './log-database.ts'
+import { eachLogDatabase, type LogDatabase } from './log-database.ts'
 
 describe('source/mariadb/log-files', () => {
-  let server: MariadbServer
   let db: LogDatabase
-  before(async function () {
-    server = await mariadbOrSkip(this, () =>
-      process.env.MARIADB_URL ? this.skip() : startMariadb({ settings: {} }),
-    )
-  })
-  after(async () => {
-    await server?.stop()
-  })
-  beforeEach(async () => {
-    db = await LogDatabase.create(server)
-    await db.run('CREATE TABLE texts (id INT AUTO_INCREMENT PRIMARY KEY, text LONGTEXT)')
-  })
-  afterEach(async () => {
-    await db.release()
-  })
+  eachLogDatabase(
+    'own',
+    'CREATE TABLE texts (id INT AUTO_INCREMENT PRIMARY KEY, text LONGTEXT)',
+    (database) => {
+      db = database
+    },
+  )
 
   const end = async () => parsePosition(await db.files.present()) as Place
 
