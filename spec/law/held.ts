@@ -121,7 +121,7 @@ export class Held implements Adapter {
     return lost
   }
 
-  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+  async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     const follower: Follower = { listener, waiting: [] }
     const changes = (all: readonly Change[], position: string) => {
       const news = this.#manner.tells === 'documents' ? all : all.map(valuesOf)
@@ -132,7 +132,7 @@ export class Held implements Adapter {
       }
     }
     this.#followers.add(follower)
-    const subscription = await this.#inner.open(
+    const opening = this.#inner.open(
       {
         changes,
         progress: (position) => {
@@ -150,7 +150,12 @@ export class Held implements Adapter {
         error: (error) => listener.error(error),
       },
       from,
+      signal,
     )
+    const subscription = await opening.catch((error: unknown) => {
+      this.#followers.delete(follower)
+      throw error
+    })
     follower.position ??= subscription.position
     return {
       ...subscription,

@@ -17,6 +17,8 @@ const COMMIT = 'COMMIT AND NO CHAIN NO RELEASE'
 
 /** ER_TABLE_DEF_CHANGED: the table was emptied or altered after the snapshot. */
 const ALTERED = 1412
+/** ER_ERROR_WHEN_EXECUTING_COMMAND: the log lacks the file. */
+const NO_FILE = 1220
 
 /** The events at the start of a file, before its first transaction. */
 const START_EVENTS: ReadonlySet<string> = new Set([
@@ -122,8 +124,10 @@ async function isAltered(connection: PoolConnection, { file, at }: LogPlace): Pr
   const present = await presentPlace(connection)
   if (present.file !== file) return true
   if (present.at === at) return false
-  const events = await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} FROM ${at}`)
-  return events.some(([, , type, , , info]) => /^Query/.test(type ?? '') && !HARMLESS.test(info ?? ''))
+  const events = await eventsOf(connection, file, `FROM ${at}`)
+  return (
+    !events || events.some(([, , type, , , info]) => /^Query/.test(type ?? '') && !HARMLESS.test(info ?? ''))
+  )
 }
 
 /**
@@ -138,7 +142,8 @@ async function hasAllBefore(
 ): Promise<boolean> {
   const whole = wholeFrom.get(pool)
   if (at > MAX_START_BYTES || (whole?.file === file && at >= whole.at)) return true
-  const events = await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} LIMIT ${MAX_START_EVENTS}`)
+  const events = await eventsOf(connection, file, `LIMIT ${MAX_START_EVENTS}`)
+  if (!events) return false
   const first = events.findIndex(([, , type]) => !START_EVENTS.has(type ?? ''))
   const start = first < 0 ? events : events.slice(0, first)
   const startEnd = Number(start.at(-1)?.[4] ?? 0)
@@ -147,6 +152,20 @@ async function hasAllBefore(
   const isWhole = at > startEnd || (own !== undefined && at >= Number(own[4]))
   if (isWhole) wholeFrom.set(pool, { file, at })
   return isWhole
+}
+
+/** Returns events of a file of the log; `undefined` if the file was deleted after a newer one was begun. */
+async function eventsOf(
+  connection: PoolConnection,
+  file: string,
+  range: string,
+): Promise<(string | null)[][] | undefined> {
+  try {
+    return await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} ${range}`)
+  } catch (error) {
+    if (numberOf(error) !== NO_FILE || (await presentPlace(connection)).file === file) throw error
+    return undefined
+  }
 }
 
 /** Represents a table's definition, and the moment of its loading. */

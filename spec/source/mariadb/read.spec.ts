@@ -38,8 +38,22 @@ describe('source/mariadb/read on a real server', () => {
     return { file: row?.File, at: row?.Position }
   }
 
+  /** The names of the log's files. */
+  async function files(): Promise<string[]> {
+    const [rows] = await promised(database.pool).query<RowDataPacket[]>('SHOW BINARY LOGS')
+    return rows.map(({ Log_name }) => Log_name)
+  }
+
   /** A pool whose first connection runs statements on another one, between its snapshot and its read. */
-  function interrupted(...statements: string[]): { pool: Pool; snapshots: () => number } {
+  function interrupted(...statements: string[]) {
+    return interruptedBefore('rows_of', () => database.run(...statements))
+  }
+
+  /** A pool whose first connection waits for a task, before a query of its snapshot. */
+  function interruptedBefore(
+    query: string,
+    task: () => Promise<void>,
+  ): { pool: Pool; snapshots: () => number } {
     let snapshots = 0
     const getConnection = async () => {
       const connection = await promised(database.pool).getConnection()
@@ -55,9 +69,9 @@ describe('source/mariadb/read on a real server', () => {
           return async (options: { sql?: string } | string) => {
             const sql = typeof options === 'string' ? options : (options.sql ?? '')
             if (sql.includes('CONSISTENT SNAPSHOT')) isInSnapshot = true
-            if (isInSnapshot && waits && sql.includes('rows_of')) {
+            if (isInSnapshot && waits && sql.includes(query)) {
               waits = false
-              await database.run(...statements)
+              await task()
             }
             return value.call(target, options)
           }
@@ -169,6 +183,19 @@ describe('source/mariadb/read on a real server', () => {
     const { pool, snapshots } = interrupted('FLUSH BINARY LOGS', 'INSERT INTO items VALUES (3000, 0)')
     expect((await read(pool)).documents).to.have.length(2501)
     expect(snapshots()).to.equal(2)
+  })
+
+  it('takes another snapshot when the file of the first is deleted, as PURGE BINARY LOGS does', async () => {
+    await database.run('FLUSH BINARY LOGS')
+    const { file } = await place()
+    const { pool, snapshots } = interruptedBefore('BINLOG EVENTS', async () => {
+      await database.run('FLUSH BINARY LOGS', 'INSERT INTO items VALUES (3000, 0)')
+      while ((await files()).includes(file)) {
+        await database.run('DO SLEEP(0.05)', `PURGE BINARY LOGS TO '${(await place()).file}'`)
+      }
+    })
+    expect((await read(pool)).documents).to.have.length(2501)
+    expect(snapshots()).to.be.above(1)
   })
 
   it('looks up documents by their ids, at a place', async () => {
