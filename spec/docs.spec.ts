@@ -62,15 +62,19 @@ describe('docs/reference/protocol.md', () => {
   })
 })
 
-/** Every page that people read: README and its kind, and all of docs/. */
+/** Every page that people read: README and its kind, all of docs/, and those of bench/. */
 function pages(): string[] {
-  const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+  const pagesOf = (folder: string) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md') && !name.startsWith('results'))
+      .map((name) => join(folder, name))
   return [
     'README.md',
     'CONTRIBUTING.md',
     'CHANGELOG.md',
     'SECURITY.md',
-    ...docs.filter((name) => name.endsWith('.md')).map((name) => join('docs', name)),
+    ...pagesOf('docs'),
+    ...pagesOf('bench'),
   ]
 }
 
@@ -197,7 +201,7 @@ describe('The pages', () => {
 
   it('are all in the sidebar of the site, and in llms.txt', () => {
     const listed = SECTIONS.flatMap((section) => section.pages.map(({ file }) => file))
-    expect([...listed, 'README.md']).to.have.members([...pages(), 'bench/README.md'])
+    expect([...listed, 'README.md']).to.have.members(pages())
   })
 
   it('open with a sentence that says what the page is for', () => {

@@ -14,9 +14,9 @@ export function ratioOf(rounds: readonly Round[]): number {
 
 export type Verdict = 'ok' | 'SLOWER' | 'faster: lower the bound'
 
-/** Compares a ratio with the expected one. */
-export function judge(ratio: number, { expected }: Pick<Bound, 'expected'>): Verdict {
+/** Compares a ratio with its bound, and with the ratio of an idle machine. */
+export function judge(ratio: number, { idle, expected }: Pick<Bound, 'idle' | 'expected'>): Verdict {
   // Not a number is no success.
   if (!(ratio <= expected * TOLERANCE)) return 'SLOWER'
-  return ratio < expected / TOLERANCE ? 'faster: lower the bound' : 'ok'
+  return ratio < idle / TOLERANCE ? 'faster: lower the bound' : 'ok'
 }

@@ -18,6 +18,7 @@ export default defineConfig({
     'lib/**',
     'spec/**',
     'dist/**',
+    'bench/results/**',
     '.github/**',
     '.changeset/**',
     'clients/**',

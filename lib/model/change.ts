@@ -89,7 +89,7 @@ function throughObjects(root: JsonObject, op: Operation, path: PathSegment[]): J
 function own<T extends Json[] | JsonObject>(value: T, { owned }: Context): T {
   if (owned?.has(value)) return value
   // Node 20 gives each copy by a spread that gets a new field a hidden class of its own, and takes 1.2 µs for
-  // it (bench/README.md). But an assignment of a field named `__proto__` would set the prototype.
+  // it (bench/FINDINGS.md). But an assignment of a field named `__proto__` would set the prototype.
   const isPlain = !Object.hasOwn(value, '__proto__')
   const copy = Array.isArray(value) ? [...value] : isPlain ? Object.assign({}, value) : { ...value }
   owned?.add(copy)
