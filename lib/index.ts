@@ -72,6 +72,7 @@ export type {
   DocumentChange,
   EncodedChange,
   EncodedListener,
+  HostRole,
   Query,
   Reading,
   ReportedChange,

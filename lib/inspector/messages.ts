@@ -25,6 +25,7 @@ export interface SourceFigures {
   views: number
   changedAt?: string | undefined
   lag?: number | undefined
+  role?: string | undefined
 }
 
 /** Describes one connection. `identity` is a digest, which is equal for equal identities of this process. */

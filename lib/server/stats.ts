@@ -36,6 +36,11 @@ export interface SourceStats {
    * the store and of this process.
    */
   lag: number | undefined
+  /**
+   * Who reads the changes, with the option `oncePerHost`: `leader` is this process, for its host, `follower`
+   * is another process, `own` is this process for itself alone. Left out without the option.
+   */
+  role?: 'leader' | 'follower' | 'own'
 }
 
 /** Describes the figures of a server at one moment. */
@@ -102,7 +107,7 @@ export function statsOf(
 function sourcesOf(feeds: Iterable<Feed>): Record<string, SourceStats> {
   const sources: Record<string, SourceStats> = {}
   for (const { users, report } of feeds) {
-    const { state, changedAt, lag } = report
+    const { state, changedAt, lag, role } = report
     const alike = sources[report.name]
     const isLater = !alike?.changedAt || (changedAt !== undefined && changedAt > alike.changedAt)
     sources[report.name] = {
@@ -110,6 +115,7 @@ function sourcesOf(feeds: Iterable<Feed>): Record<string, SourceStats> {
       views: users + (alike?.views ?? 0),
       changedAt: isLater ? changedAt : alike.changedAt,
       lag: isLater ? lag : alike.lag,
+      ...(role === undefined ? {} : { role }),
     }
   }
   return sources

@@ -83,6 +83,12 @@ export interface EncodedListener {
 }
 
 /**
+ * Names how a process gets the changes of a source that is read once per host: `leader` reads them for the
+ * other processes, `follower` gets them from the leader, and `own` reads them for itself alone.
+ */
+export type HostRole = 'leader' | 'follower' | 'own'
+
+/**
  * Receives the reports of an open adapter. All calls are synchronous, and none may be made before `open` was
  * called.
  */
@@ -102,6 +108,8 @@ export interface ChangeListener {
   lost(reason: string, position: string): void
   /** Reports a temporary failure. The adapter retries by itself, with back-off. */
   error(error: unknown): void
+  /** Reports another role of this process, and the reason. Only for a source that is read once per host. */
+  role?(role: HostRole, reason: string): void
 }
 
 /** Restricts a read to the first documents of an order. */

@@ -430,6 +430,23 @@ describe('particle/fetch', () => {
       await reading.cancel()
     })
 
+    it('is not compressed, and the server says once that its option has no effect', async () => {
+      make({ compression: true })
+      for (const headers of [{ 'Accept-Encoding': 'gzip' }, undefined]) {
+        const { token } = await shake()
+        const authorized = { Authorization: `Bearer ${token}`, ...headers }
+        const response = await handle('/particle/stream', { headers: authorized })
+        expect(response.headers.get('Content-Encoding')).to.equal(null)
+        const reading = new Reading(response).start()
+        await reading.until('event: ready')
+        await reading.cancel()
+      }
+      expect(errors.splice(0).map(String)).to.deep.equal([
+        'ParticleError: The option compression has no effect over particle/fetch: leave it out, and let the ' +
+          'framework or a proxy compress',
+      ])
+    })
+
     it('is cut when nobody reads it', async function () {
       this.timeout(20_000)
       make({ heartbeat: 1000 })

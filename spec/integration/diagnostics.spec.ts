@@ -252,6 +252,23 @@ describe('What a server reports of itself', () => {
     expect(inspect(told, { depth: 10, maxArrayLength: null })).not.to.contain(SECRETS.value)
   })
 
+  it('says who reads the changes of a source that is read once per host, until it is closed', async () => {
+    const served = await serve()
+    const reader = await served.stream((await served.present()).token)
+    await served.seen('stream.ready')
+    const figures = () => served.server.stats().sources.memory
+    expect(figures()).not.to.have.property('role')
+    served.following()?.role?.('own', 'the leader is silent')
+    served.following()?.role?.('leader', 'no other process did')
+    expect(figures()).to.have.property('role', 'leader')
+    expect(served.told.flat()).to.include(
+      'Source memory: this process reads the changes for its host, because no other process did',
+    )
+    reader.close()
+    await served.seen('source.close')
+    expect(figures()).not.to.have.property('role')
+  })
+
   it('holds no identity, token, document, value or error of a source, in any event', async () => {
     for (const name of DEBUG_NAMES) channel(`particle:${name}`).subscribe(listener)
     const patient = await serve({ maxBufferedBytes: 1_024 })
@@ -268,6 +285,8 @@ describe('What a server reports of itself', () => {
     await asking.seen('stream.renew')
     asking.following()?.lost('the log was trimmed', '99~')
     await asking.seen('source.lost')
+    asking.following()?.role?.('follower', 'another process leads')
+    await asking.seen('source.role')
     const going = await serve({}, false)
     await going.stream((await going.present()).token)
     await going.seen('stream.ready')

@@ -62,6 +62,7 @@ export function bounded(
     progress: (position) => listener.progress(position),
     lost: (reason, position) => listener.lost(reason, position),
     error: (error) => listener.error(error),
+    role: (role, reason) => listener.role?.(role, reason),
   })
   const methods: Pick<Adapter, 'open' | 'read'> & Required<Pick<Adapter, 'lookup'>> = {
     open: (listener, from, signal) => adapter.open(listening(listener), from, signal),

@@ -1,4 +1,11 @@
-import type { Adapter, Change, ChangeListener, DocumentChange, ReportedChange } from '../../source/source.ts'
+import type {
+  Adapter,
+  Change,
+  ChangeListener,
+  DocumentChange,
+  HostRole,
+  ReportedChange,
+} from '../../source/source.ts'
 import { retryUntil } from '../support/scheduling.ts'
 import { decoded, groupChanges } from './change.ts'
 import { complete, type Found, lookUp } from './lookup.ts'
@@ -20,6 +27,7 @@ export interface PipelineHost {
   deliver(): void
   lost(reason: string, position: string): void
   failed(error: unknown): void
+  hasRole(role: HostRole, reason: string): void
 }
 
 interface ChangesMessage {
@@ -69,6 +77,9 @@ export class ChangePipeline {
       lost: (reason, position) => this.#receive({ kind: 'lost', reason, position }),
       error: (error) => {
         if (!this.#closed) host.failed(error)
+      },
+      role: (role, reason) => {
+        if (!this.#closed) host.hasRole(role, reason)
       },
     }
   }

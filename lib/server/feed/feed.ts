@@ -211,6 +211,7 @@ export class Feed {
       deliver: () => this.#batch.deliver(),
       lost: (reason, position) => this.#lost(reason, position),
       failed: (error) => this.#failed(error),
+      hasRole: (role, reason) => this.report.hasRole(role, reason),
     })
     this.#pipeline = pipeline
     try {

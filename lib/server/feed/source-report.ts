@@ -1,3 +1,4 @@
+import type { HostRole } from '../../source/source.ts'
 import { type Diagnostics, since } from '../support/diagnostics.ts'
 
 /** Names the state of a source. A `failing` source had an error, and is tried again. */
@@ -10,6 +11,8 @@ export class SourceReport {
   readonly #diagnostics: Diagnostics
   /** The number of outages so far: of times that the source began to fail. */
   outages = 0
+  /** The role of this process, for a source that is read once per host. */
+  role: HostRole | undefined
   #state: SourceState = 'closed'
   /** The time since which the source has its state. */
   #entered = 0
@@ -56,7 +59,13 @@ export class SourceReport {
   /** @param reopening whether the source opens again already */
   close(reopening: boolean): void {
     if (!reopening) this.#enter('closed')
+    this.role = undefined
     this.#diagnostics.report('source.close', { source: this.name })
+  }
+
+  hasRole(role: HostRole, reason: string): void {
+    this.role = role
+    this.#diagnostics.report('source.role', { source: this.name, role, reason })
   }
 
   lost(reason: string, views: number): void {

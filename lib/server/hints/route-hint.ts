@@ -8,10 +8,15 @@ const ALIKE = /\/(?:handshake|stream|client(?:\/\w+)?\.js)$/
 export class RouteHints {
   readonly #path: string
   readonly #allowed: readonly string[]
+  readonly #compression: boolean
   readonly #warnings: Warnings
 
-  constructor(options: { path: string; allowOrigin: readonly string[] }, warnings: Warnings) {
+  constructor(
+    options: { path: string; allowOrigin: readonly string[]; compression: boolean },
+    warnings: Warnings,
+  ) {
     this.#path = options.path
+    this.#compression = options.compression
     this.#allowed = options.allowOrigin
     this.#warnings = warnings
   }
@@ -48,8 +53,17 @@ export class RouteHints {
     })
   }
 
-  /** Checks a request of a route. Warns of a page of another origin that may not connect. */
+  /**
+   * Checks a request of a route. Warns of a page of another origin that may not connect, and of an option
+   * that has no effect on the request.
+   */
   matched(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#compression && 'webRequest' in request)
+      this.#warnings.error(
+        'compression',
+        'The option compression has no effect over particle/fetch: leave it out, and let the framework ' +
+          'or a proxy compress',
+      )
     const { origin, 'sec-fetch-site': site } = request.headers
     if (origin === undefined || (site !== 'cross-site' && site !== 'same-site')) return
     if (this.#allowed.includes(origin) || this.#allowed.includes('*')) return

@@ -46,6 +46,8 @@ export interface DebugFields {
    * two.
    */
   'source.failed': { source: string; step: string; views: number }
+  /** This process has another role at a source that is read once per host. */
+  'source.role': { source: string; role: 'leader' | 'follower' | 'own'; reason: string }
   /** A failed source reports changes again. */
   'source.recovered': { source: string; ms: number }
   /** A view was read from its source. */
@@ -67,6 +69,12 @@ export type DebugEvent = { [N in DebugName]: { name: N } & DebugFields[N] }[Debu
 
 /** Receives each event with a sentence that states the same. */
 export type OnDebug = (message: string, event: DebugEvent) => void
+
+const ROLES: { [R in DebugFields['source.role']['role']]: string } = {
+  leader: 'this process reads the changes for its host',
+  follower: 'this process gets the changes from the leader',
+  own: 'this process reads the changes for itself',
+}
 
 const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
   handshake: ({ session, continued, live, ms }) =>
@@ -91,6 +99,7 @@ const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
   'source.close': ({ source }) => `Source ${source} closed`,
   'source.lost': ({ source, reason }) => `Source ${source} lost its history (${reason})`,
   'source.failed': ({ source, step }) => `Source ${source} failed (${step})`,
+  'source.role': ({ source, role, reason }) => `Source ${source}: ${ROLES[role]}, because ${reason}`,
   'source.recovered': ({ source, ms }) => `Source ${source} recovered after ${ms} ms`,
   'view.read': ({ root, documents, bytes, ms }) =>
     `View of ${root} read: ${counted(documents, 'document')}, ${bytes} bytes, ${ms} ms`,

@@ -1,17 +1,20 @@
+import { ParticleError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
-import type { ChangeListener, ReportedChange, Subscription } from '../source.ts'
+import type { ChangeListener, HostRole, Subscription } from '../source.ts'
 import { HostLeader } from './leader.ts'
 import { LeaderLink, type NoLeader } from './link.ts'
 import { placeOf } from './place.ts'
-import { listenerOf, passTo, type Report } from './wire.ts'
+import { encodedUnlessShown, listenerOf, passTo, type Report } from './wire.ts'
 
 /** The time in which an own stream must come to the leader's position, in milliseconds. */
 const MEETING_MS = 30_000
 /** The time within which a link that ends is not tried again at once, in milliseconds. */
 const SHORT_MS = 1000
 
-/** About how many times more memory a parsed change takes than its text. */
-const OBJECT_FACTOR = 3
+/** The time after which a leader whose own stream fails gives the lead to a process that can read, in ms. */
+const FAILING_MS = 10_000
+/** Says why a follower has lost its leader. */
+const LOSSES = { missing: 'has ended', dead: 'has ended or closed the link', silent: 'is silent' }
 
 /** Describes a source whose changes the processes of a host share. */
 export interface HostSource {
@@ -60,8 +63,9 @@ export class HostFollowing {
   /** Whether the path is not the source's any more. */
   #isStale = false
   #problem = ''
-  /** Whether the last report was a failure. */
-  #isFailing = false
+  /** The time of the first failure since the last other report. */
+  #failedAt: number | undefined
+  #role: HostRole | undefined
   #running: Promise<void> | undefined
 
   constructor(source: HostSource, folder: string | true, listener: ChangeListener) {
@@ -77,6 +81,7 @@ export class HostFollowing {
     const own = await this.#source.open(this.#listenerOf(take), from, signal)
     this.#own = own
     if (this.position === '') this.position = own.position
+    this.#become('own', 'it has just opened the source')
     this.#running = this.#run()
     return { ...own, close: () => this.#close() }
   }
@@ -137,6 +142,8 @@ export class HostFollowing {
     const reason = typeof link === 'string' ? link : await this.#follow(link)
     const isLeaderless = typeof link === 'string' || reason === 'silent'
     if (this.#isClosed || this.#isStale || !isLeaderless) return
+    // Leaves the lead to a process that can read.
+    if (this.#failedAt !== undefined) return await this.#pause()
     const leader = await HostLeader.claim(path, reason !== 'missing', (position) =>
       this.#source.reach?.(position),
     )
@@ -145,12 +152,20 @@ export class HostFollowing {
 
   async #lead(leader: HostLeader): Promise<void> {
     this.#leader = leader
+    const began = performance.now()
+    const check = setInterval(() => {
+      const since = this.#own ? this.#failedAt : began
+      if (since !== undefined && performance.now() - since > FAILING_MS) void leader.close()
+    }, FAILING_MS / 10).unref()
     try {
       if (this.#isClosed || this.#isStale) return
       await this.#openOwn()
       leader.admit(() => this.position)
+      this.#become('leader', 'no other process did')
       await leader.ended
+      this.#become('own', this.#failedAt === undefined ? 'another process took the lead' : 'its stream fails')
     } finally {
+      clearInterval(check)
       this.#leader = undefined
       await leader.close()
     }
@@ -170,6 +185,7 @@ export class HostFollowing {
         await this.#openOwn()
       this.#meet()
       const reason = await link.ended
+      if (this.#isFollower) this.#become('own', `the leader ${LOSSES[reason]}`)
       if (performance.now() - began > SHORT_MS) this.#backoff.succeeded()
       else if (reason === 'dead') await this.#pause()
       return reason
@@ -187,6 +203,7 @@ export class HostFollowing {
     if (this.#isFollower || position === undefined) return
     if (!(this.#source.compare(this.position, position) >= 0)) return
     this.#isFollower = true
+    this.#become('follower', 'another process leads')
     this.#streams++
     const own = this.#own
     this.#own = undefined
@@ -231,7 +248,7 @@ export class HostFollowing {
 
   /** Reports the end of a failure: a quiet source may report nothing else for long. */
   #recovered(): void {
-    if (this.#isFailing) this.#deliver({ kind: 'progress', position: this.position })
+    if (this.#failedAt !== undefined) this.#deliver({ kind: 'progress', position: this.position })
   }
 
   #ownReport(stream: number, report: Report): void {
@@ -251,25 +268,9 @@ export class HostFollowing {
     this.#source.received?.(fresh)
     this.#deliver(
       fresh.kind === 'changes'
-        ? { ...fresh, changes: fresh.changes.map(this.#unlessUnseen(fresh.size)) }
+        ? { ...fresh, changes: encodedUnlessShown(fresh, this.#listener.encoded) }
         : fresh,
     )
-  }
-
-  /** Marks the changes of collections that nobody is shown, which the server then need not look at. */
-  #unlessUnseen(size = 0): (change: ReportedChange) => ReportedChange {
-    const { encoded } = this.#listener
-    return (change) => {
-      if (!encoded || !('id' in change) || encoded.isShown(change.collection)) return change
-      const { position, timestamp, collection, transaction } = change
-      const common = {
-        position,
-        timestamp,
-        collection,
-        ...(transaction === undefined ? {} : { transaction }),
-      }
-      return { kind: 'encoded', ...common, bytes: size * OBJECT_FACTOR, decode: () => [change] }
-    }
   }
 
   #listenerOf(take: (report: Report) => void): ChangeListener {
@@ -292,9 +293,21 @@ export class HostFollowing {
 
   #deliver(report: Report): void {
     if (this.#isClosed) return
-    this.#isFailing = report.kind === 'error'
-    if (report.kind !== 'error') this.position = report.position
+    if (report.kind !== 'error') {
+      this.#failedAt = undefined
+      this.position = report.position
+    } else if (!isWarning(report.error)) this.#failedAt ??= performance.now()
     this.#leader?.tell(report)
     passTo(this.#listener, report)
   }
+
+  #become(role: HostRole, reason: string): void {
+    if (role === this.#role || this.#isClosed) return
+    this.#role = role
+    this.#listener.role?.(role, reason)
+  }
+}
+
+function isWarning(error: unknown): boolean {
+  return error instanceof ParticleError && error.code === 'MISCONFIGURED'
 }

@@ -1,14 +1,15 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { link, rename, stat, unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { unusable } from './place.ts'
 import { encode, Lines, type Report } from './wire.ts'
 
 /** The interval of signs of life, and of the check that the path is still this process's, in milliseconds. */
 const BEAT_MS = 1000
 /** The bytes that may wait for a follower. One that is further behind reads the source by itself. */
 const MAX_BEHIND = 16 * 1024 * 1024
-
-let claims = 0
 
 /**
  * Holds the socket of a source on this host, and writes the reports of this process to all followers.
@@ -48,20 +49,23 @@ export class HostLeader {
    *
    * @param replace whether to take the path from a process that holds it, but is dead or silent
    * @param reach is called with a position that a follower waits for
+   * @throws ParticleError `MISCONFIGURED` for a folder in which this process can't listen
    */
   static async claim(
     path: string,
     replace: boolean,
     reach: (position: string) => void,
   ): Promise<HostLeader | undefined> {
-    // Listens under another name first, so that the path always leads to a listening process.
-    const own = `${path}.${process.pid}.${++claims}`
+    // Listens under another name first, so that the path always leads to a listening process. Only a random
+    // name is unique, since containers with one folder have equal process ids.
+    const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
     const server = createServer().unref()
-    // Without `exclusive`, a worker of node:cluster would share the socket with the other workers.
-    server.listen({ path: own, exclusive: true })
-    await once(server, 'listening')
-    const leader = new HostLeader(server, path, (await stat(own, { bigint: true })).ino, reach)
+    let leader: HostLeader | undefined
     try {
+      // Without `exclusive`, a worker of node:cluster would share the socket with the other workers.
+      server.listen({ path: own, exclusive: true })
+      await once(server, 'listening')
+      leader = new HostLeader(server, path, (await stat(own, { bigint: true })).ino, reach)
       if (replace) await rename(own, path)
       else {
         await link(own, path)
@@ -69,9 +73,12 @@ export class HostLeader {
       }
       return leader
     } catch (error) {
-      await leader.close()
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
-      throw error
+      if (leader) await leader.close()
+      else server.close()
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST') return undefined
+      // Names the code alone, since the text of the error has the random name: it would be new each time.
+      throw unusable(dirname(path), `no socket can be made in it (${code})`, error)
     }
   }
 

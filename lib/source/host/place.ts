@@ -41,7 +41,8 @@ export async function placeOf(given: string | true, key: string): Promise<string
   return path
 }
 
-function unusable(folder: string, why: string, cause?: unknown): ParticleError {
+/** Returns the warning that a folder can't be used. Each process then reads the changes by itself. */
+export function unusable(folder: string, why: string, cause?: unknown): ParticleError {
   return new ParticleError(
     'MISCONFIGURED',
     `The option 'oncePerHost' has no effect here, because its folder ${folder} can't be used: ${why}`,

@@ -42,6 +42,7 @@ describe('server/pipeline', () => {
       deliver: () => delivered.push(told.length),
       lost: (reason) => told.push(reason),
       failed: (error) => told.push((error as Error).message),
+      hasRole: () => {},
     })
     if (begun) pipeline.begin()
     const send = (...changes: Change[]) => pipeline.listener.changes(changes, changes.at(-1)?.position ?? '0')
@@ -124,6 +125,7 @@ describe('server/pipeline', () => {
       deliver: () => {},
       lost: () => {},
       failed: () => {},
+      hasRole: () => {},
     })
     pipeline.begin()
     const encoded = (at: number, collection: string, transaction?: string): ReportedChange => {
@@ -162,6 +164,7 @@ describe('server/pipeline', () => {
       deliver: () => {},
       lost: () => {},
       failed: () => {},
+      hasRole: () => {},
     })
     pipeline.begin()
     pipeline.listener.changes([set(1, 1, 0), set(2, 1, 0)], '2')

@@ -1,14 +1,20 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
-import { chmod, readdir, symlink, unlink, writeFile } from 'node:fs/promises'
+import { readdirSync, watch } from 'node:fs'
+import { chmod, mkdir, readdir, rmdir, symlink, unlink, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
 import { HostSharing, type HostSource } from '../../../lib/source/host/index.ts'
 import { type MemoryAdapter, memory } from '../../../lib/source/memory/index.ts'
-import type { Change, ChangeListener, ReportedChange, Subscription } from '../../../lib/source/source.ts'
+import type {
+  Change,
+  ChangeListener,
+  HostRole,
+  ReportedChange,
+  Subscription,
+} from '../../../lib/source/source.ts'
 import { socketFolder } from '../../support/host.ts'
 import { until } from '../../support/local.ts'
 
@@ -20,6 +26,7 @@ class Process implements ChangeListener {
   readonly seen: Change[] = []
   readonly losses: string[] = []
   readonly errors: unknown[] = []
+  readonly roles: string[] = []
   streams = 0
   key = 'people'
   /** The source fails once before it opens. */
@@ -67,6 +74,10 @@ class Process implements ChangeListener {
 
   error(error: unknown): void {
     this.errors.push(error)
+  }
+
+  role(role: HostRole, reason: string): void {
+    this.roles.push(`${role}: ${reason}`)
   }
 
   /** The source of this process fails. */
@@ -196,6 +207,54 @@ describe('Following once per host', function () {
     const failed = () => others.filter(({ errors }) => errors.length > 0)
     await until(() => failed().length > 0 && failed().every(({ progressed }) => progressed > 0), 'it answers')
     expect(others.flatMap(({ losses }) => losses)).to.deep.equal([])
+  })
+
+  it('gives the lead to a process that can read, where the stream of the leader fails on and on', async () => {
+    const first = await start()
+    await place()
+    const second = await start()
+    await until(() => isShared() && first.streams === 1, 'the first leads')
+    first.fail(new ParticleError('SOURCE_FAILED', 'The password has expired'))
+    await until(
+      () => second.roles.at(-1) === 'leader: no other process did',
+      'the second leads',
+      PATIENCE * 2,
+    )
+    expect([first.streams, second.streams]).to.deep.equal([1, 1])
+    await people().insertOne({ _id: 1 })
+    await until(() => isShared() && second.streams === 1, 'the first follows', PATIENCE)
+    await people().insertOne({ _id: 2 })
+    await until(() => processes.every((one) => idsOf(one).length === 2), 'the changes have come')
+    expect(first.roles.slice(1)).to.deep.equal([
+      'leader: no other process did',
+      'own: its stream fails',
+      'follower: another process leads',
+    ])
+    expect(second.roles.slice(1, 3)).to.deep.equal([
+      'follower: another process leads',
+      'own: the leader has ended or closed the link',
+    ])
+  })
+
+  it('says once that no socket can be made in the folder, and leads as soon as one can', async () => {
+    const before = await start()
+    const path = await place()
+    await before.subscription?.close()
+    processes.splice(0)
+    await mkdir(path)
+    const names = new Set<string | null>()
+    const watcher = watch(sockets.folder, (_event, name) => void names.add(name))
+    const process = await start()
+    await until(() => names.size > 3, 'several attempts', PATIENCE)
+    watcher.close()
+    expect(process.roles).to.deep.equal(['own: it has just opened the source'])
+    await rmdir(path)
+    await until(() => process.roles.length === 2, 'it leads', PATIENCE)
+    expect(process.roles[1]).to.equal('leader: no other process did')
+    expect(process.errors).to.have.length(1)
+    expect(process.errors[0]).to.be.instanceOf(ParticleError).with.property('code', 'MISCONFIGURED')
+    expect(String(process.errors[0])).to.contain('no socket can be made in it (EISDIR)')
+    expect(await readdir(sockets.folder)).to.have.length(1)
   })
 
   it('gives up a process that reads nothing, and keeps little for it', async () => {
