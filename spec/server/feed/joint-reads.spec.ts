@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
 import { matcher, type Query } from '../../../lib/policy/query.ts'
+import { bounded } from '../../../lib/server/feed/bounded.ts'
 import { JointReads } from '../../../lib/server/feed/joint-reads.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { EachBatch, Reading } from '../../../lib/source/source.ts'
@@ -131,6 +132,32 @@ describe('server/joint-reads', () => {
     source.inProcess = true
     await Promise.all([read({ team: 1 }), read({ team: 2 })])
     expect(source.queries).to.have.length(9)
+  })
+
+  it('match no field that is hidden because it is nested too deep, as single reads do', async () => {
+    const deep = JSON.parse(`${'['.repeat(300)}${']'.repeat(300)}`)
+    const documents = [
+      { _id: 0, team: [1, deep] },
+      { _id: 1, team: 1, deep },
+      { _id: 2, team: 2 },
+    ]
+    for (const teams of [[1], [1, 2]]) {
+      const source = new Counted(documents)
+      const reads = new JointReads(bounded(source as never, () => {}))
+      const found: Document[] = []
+      await Promise.all(
+        teams.map((team) =>
+          reads.read('users', { team }, matcher({ team }), (batch) => void found.push(...batch)),
+        ),
+      )
+      expect(source.queries).to.have.length(1)
+      expect(found).to.deep.equal(
+        [
+          { _id: 1, team: 1 },
+          { _id: 2, team: 2 },
+        ].slice(0, teams.length),
+      )
+    }
   })
 
   it('let no view wait for a search of other values than its own', async () => {
