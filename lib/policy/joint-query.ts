@@ -2,9 +2,16 @@ import type { Document } from '../model/document.ts'
 import { equalitiesOf, requiredValues, type Scalar, scalarsAt } from './equality.ts'
 import { canonicalQuery, type Query } from './query.ts'
 
+/** Matches a text that a store may hold in another form, so that the store must search many documents. */
+const UNCERTAIN = /[\ufffd\p{Surrogate}]/u
+
 /** Describes a query by the plain values that it requires of fields, and by all other conditions. */
 export interface QueryForm {
-  /** Identifies the form: equal for queries that differ only in the required values of the same fields. */
+  /**
+   * Identifies the form: equal for queries that differ only in the required values of the same fields, and
+   * whose values have the same types. A store may search many documents for a text where other documents have
+   * numbers: a client that chooses such a value must not slow the queries of others.
+   */
   readonly text: string
   /** The values that the query accepts, by field. At least one field. */
   readonly required: ReadonlyMap<string, RequiredValues>
@@ -29,7 +36,10 @@ export interface JointQuery {
   readonly field: string
 }
 
-/** Returns the form of a query; undefined for a query that requires no plain values of any field. */
+/**
+ * Returns the form of a query; undefined for a query that requires no plain values of any field, or values
+ * that not every store can look up.
+ */
 export function formOf(query: Query): QueryForm | undefined {
   const required = new Map<string, RequiredValues>()
   const rest: Query = {}
@@ -38,12 +48,14 @@ export function formOf(query: Query): QueryForm | undefined {
     const given = field.startsWith('$') ? undefined : requiredValues(condition)
     const scalars = given && equalitiesOf({ [field]: condition }).get(field)
     if (scalars) {
+      if (scalars.some((scalar) => typeof scalar === 'string' && UNCERTAIN.test(scalar))) return undefined
       required.set(field, { given, scalars })
       weight += scalars.length
     } else rest[field] = condition
   }
   if (required.size === 0) return undefined
-  const text = JSON.stringify([[...required.keys()].sort(), canonicalQuery(rest)])
+  const fields = [...required].map(([field, { scalars }]) => JSON.stringify([field, ...typesOf(scalars)]))
+  const text = JSON.stringify([fields.sort(), canonicalQuery(rest)])
   return { text, required, rest, weight }
 }
 
@@ -79,6 +91,10 @@ export function joinQueries(forms: readonly [QueryForm, ...QueryForm[]]): JointQ
     query.$and = [...((first.rest.$and ?? []) as Query[]), { $or: each }]
   }
   return { query, field }
+}
+
+function typesOf(scalars: readonly Scalar[]): string[] {
+  return [...new Set(scalars.map((scalar) => typeof scalar))].sort()
 }
 
 function among(values: readonly unknown[]): unknown {

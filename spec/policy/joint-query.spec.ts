@@ -10,9 +10,7 @@ describe('policy/joint-query', () => {
   describe('a form', () => {
     const same: [string, Query, Query][] = [
       ['another value', { team: 'a' }, { team: 'b' }],
-      ['another type of value', { team: 'a' }, { team: 1 }],
       ['several values', { team: 'a' }, { team: { $in: ['b', 'c'] } }],
-      ['no value', { team: 'a' }, { team: { $in: [] } }],
       ['an equality that is spelled out', { team: 'a' }, { team: { $eq: 'b' } }],
       ['fields in another order', { team: 'a', kind: 1 }, { kind: 2, team: 'b' }],
       ['the same other conditions', { team: 'a', age: { $gt: 3 } }, { age: { $gt: 3 }, team: 'b' }],
@@ -24,6 +22,9 @@ describe('policy/joint-query', () => {
 
     const other: [string, Query, Query][] = [
       ['another field', { team: 'a' }, { kind: 'a' }],
+      ['another type of value', { team: 1 }, { team: '1' }],
+      ['a further type of value', { team: 1 }, { team: { $in: [1, '1'] } }],
+      ['no value', { team: 'a' }, { team: { $in: [] } }],
       ['a further field', { team: 'a' }, { team: 'a', kind: 1 }],
       ['another bound', { team: 'a', age: { $gt: 3 } }, { team: 'a', age: { $gt: 4 } }],
       ['another pattern', { team: 'a', name: /x/ }, { team: 'a', name: /y/ }],
@@ -42,6 +43,8 @@ describe('policy/joint-query', () => {
       ['a pattern', { name: /x/ }],
       ['a whole object', { place: { city: 'Ulm' } }],
       ['a position in a list', { 'tags.0': 'a' }],
+      ['a text with a character that stands for bytes of no text', { team: 'a\ufffd' }],
+      ['half of a surrogate pair', { team: { $in: ['a', '\ud83d'] } }],
       ['alternatives', { $or: [{ team: 'a' }, { owner: 1 }] }],
     ]
     for (const [title, query] of none)
@@ -138,7 +141,6 @@ describe('policy/joint-query', () => {
       fc.assert(
         fc.property(queries, fc.array(document, { minLength: 4, maxLength: 8 }), (given, documents) => {
           const forms = formsOf(given)
-          expect(new Set(forms.map(({ text }) => text)).size).to.equal(1)
           const joint = joinQueries(forms)
           const matches = matcher(joint.query)
           const index = new JointIndex<number>(joint.field)

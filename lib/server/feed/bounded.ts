@@ -3,6 +3,7 @@ import { isWithin, MAX_DEPTH } from '../../model/bounds.ts'
 import type { Document, Json } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
 import { parsePath } from '../../model/path.ts'
+import { matcher } from '../../policy/query.ts'
 import type { Adapter, Change, ChangeListener, ReportedChange } from '../../source/source.ts'
 
 /** Limits the number of fields that are reported. */
@@ -71,7 +72,9 @@ export function bounded(
         const take = (documents: Document[]) => {
           // Ends the read of a source that continues after its time.
           check()
-          return each(documentsOf(collection, documents))
+          const within = documentsOf(collection, documents)
+          // Matches again, because a hidden field matches nothing. The first documents must be complete.
+          return each(within === documents || options ? within : within.filter(matcher(query)))
         }
         return adapter.read(collection, query, take, options)
       }),

@@ -16,6 +16,8 @@ interface Comparison {
    * database can't find the value.
    */
   input(value: Json): string | undefined | null
+  /** Writes a condition for the rows that may have a value whose input is `null`. Default: all rows. */
+  near?(column: string, value: string): string
   /** Marks a type whose `=` holds for values of the same JSON form only. */
   exact: boolean
   /** Marks a type whose `=` holds for other texts too, so that the bytes must be compared as well. */
@@ -27,8 +29,10 @@ const BIG = /^-?[1-9]\d{15,19}$/
 /** Matches a decimal text with no more digits than MariaDB has. */
 const DECIMAL = /^-?\d{1,65}(?:\.\d{1,38})?$/
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+/** Matches the JSON form of any date, also of a date with zeros, and of a day after the month's end. */
+const DATE = /^\d{4}-\d\d-\d\d$/
 /** Matches the JSON form of any time, also of a time that JavaScript can't parse, as in the year 0. */
-const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?Z?$/
+const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
 
 const itself = (column: string) => column
 /** Turns a year and bits into plain numbers. */
@@ -46,8 +50,10 @@ const times = (zone: '' | 'Z'): Comparison => ({
   left: itself,
   input: (value) => {
     if (isPlainTime(value, zone)) return timeLiteral(value)
-    return typeof value === 'string' && ISO.test(value) ? null : undefined
+    return ISO.exec(String(value))?.[1] === zone ? null : undefined
   },
+  // Finds the zero of a TIMESTAMP, whose other values have a plain form.
+  near: zone === 'Z' ? (column) => `${column} < TIMESTAMP'1970-01-02 00:00:00'` : inYear,
   exact: true,
 })
 const addresses = (isAddress: (value: string) => boolean): Comparison => ({
@@ -98,7 +104,8 @@ function comparison(type: Type): Comparison | undefined {
       return {
         left: itself,
         input: (value) =>
-          isPlainDate(value) ? `DATE'${value}'` : /^\d{4}-/.test(String(value)) ? null : undefined,
+          isPlainDate(value) ? `DATE'${value}'` : DATE.test(String(value)) ? null : undefined,
+        near: inYear,
         exact: true,
       }
     case 'datetime':
@@ -131,17 +138,33 @@ export function among(column: string, type: Type, values: readonly Json[]): Cond
   if (!how) return undefined
   const inputs: string[] = []
   const bytes: string[] = []
+  const near = new Set<string>()
   for (const value of values) {
     const input = how.input(value)
-    if (input === null) return undefined
-    if (input === undefined) continue
+    if (input === null) {
+      if (!how.near) return undefined
+      near.add(how.near(column, String(value)))
+    }
+    if (typeof input !== 'string') continue
     inputs.push(input)
     bytes.push(textBytes(value) ?? '')
   }
-  if (inputs.length === 0) return []
+  const found = [...near].map((text): Condition => ({ text, values: [], exact: false }))
+  if (inputs.length === 0) return found
   const equal = `${how.left(column)} IN (${inputs.join(', ')})`
   const text = how.bytes ? `(${equal} AND ${asBytes(column)} IN (${bytes.join(', ')}))` : equal
-  return [{ text, values: [], exact: how.exact }]
+  return [{ text, values: [], exact: how.exact }, ...found]
+}
+
+/** Writes a condition for the dates and times of a year, also for those that are on no calendar. */
+function inYear(column: string, value: string): string {
+  const year = Number(value.slice(0, 4))
+  const literal = (of: number, day: string) => `TIMESTAMP'${String(of).padStart(4, '0')}-${day}'`
+  const bounds = [
+    ...(year > 1 ? [`${column} > ${literal(year - 1, '12-31 23:59:59.999999')}`] : []),
+    ...(year < 9999 ? [`${column} < ${literal(year + 1, '01-01 00:00:00')}`] : []),
+  ]
+  return `(${bounds.join(' AND ')})`
 }
 
 /** Writes a JSON form of a time as a literal. */

@@ -81,12 +81,18 @@ function anyOf(field: string, values: readonly unknown[], classes: BsonClasses):
   const found: unknown[] = []
   const types = new Set<string | number>()
   const ranges: Clause[] = []
+  /** The lengths of the Binaries that the ranges include: all texts of a length have the same range. */
+  const lengths = new Set<number>()
   for (const item of values) {
     if (item instanceof RegExp) continue
     const candidates = readCandidates(item, classes)
     found.push(...candidates.values)
     for (const type of candidates.types) types.add(type)
-    if (candidates.binaries) ranges.push({ [field]: candidates.binaries })
+    const { binaries } = candidates
+    if (binaries && !lengths.has(binaries.$gte.position)) {
+      lengths.add(binaries.$gte.position)
+      ranges.push({ [field]: binaries })
+    }
     if (item === null) ranges.push({ [field]: { $gt: LAST_DATE } }, { [field]: { $lt: FIRST_DATE } })
   }
   const [first] = found

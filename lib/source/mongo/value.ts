@@ -1,3 +1,4 @@
+import type { Binary } from 'mongodb'
 import type { Json } from '../../model/document.ts'
 import { isPlain } from '../../policy/query.ts'
 import { bsonToJson, bsonType } from './bson.ts'
@@ -43,7 +44,7 @@ export interface ReadCandidates {
   /** BSON's types whose values must all be read. */
   types: (string | number)[]
   /** Bounds of the Binaries that may have the JSON form. */
-  binaries?: { $gte: unknown; $lte: unknown }
+  binaries?: { $gte: Binary; $lte: Binary }
 }
 
 /**

@@ -5,7 +5,7 @@ import { ANY, type Condition, NONE } from '../sql/condition.ts'
 import { type ColumnTests, Filter } from '../sql/filter.ts'
 import { widerBound } from '../sql/iso.ts'
 import { join, parameter, type Sql, sql } from '../sql/sql.ts'
-import { among, text as storable } from './input.ts'
+import { among, isFar, text as storable } from './input.ts'
 import { quote } from './name.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Type, TypeCatalog } from './type.ts'
@@ -115,7 +115,7 @@ function orderDate(column: string, { kind }: Type, operator: string, bound: stri
   const wider = widerBound(operator, bound)
   if (wider === undefined) return ANY
   const near = sql`${column} ${operator} ${parameter(wider)}::pg_catalog.${kind}`
-  return { ...sql`(${near} OR ${column} >= '10000-01-01' OR ${column} < '0001-01-01')`, exact: false }
+  return { ...sql`(${near} OR ${isFar(column)})`, exact: false }
 }
 
 function asJson(text: string): Sql {

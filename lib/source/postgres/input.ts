@@ -14,6 +14,8 @@ interface Comparison {
   input(value: Json): string | undefined
   /** Marks a type whose `=` holds for that JSON form only (`1.0` and `1.00` are equal numerics). */
   exact: boolean
+  /** Writes a condition that holds for all rows with such a value, and that an index can test. */
+  within?(column: string): string
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -30,6 +32,9 @@ const asText = (column: string) => `${column}::pg_catalog.text`
  */
 export const asWritten = (column: string) =>
   `CASE WHEN ${column} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', ${column}) END`
+
+/** Holds for the dates and times that no year from 1 to 9999 has, and whose texts differ from ISO 8601. */
+export const isFar = (column: string) => `(${column} >= '10000-01-01' OR ${column} < '0001-01-01')`
 
 const written: Comparison = { left: asWritten, cast: 'text', input: text, exact: true }
 
@@ -83,7 +88,7 @@ function comparison(type: Type, value: Json): Comparison | undefined {
       type.kind === 'date' ? isPlainDate(value) : isPlainTime(value, type.kind === 'timestamp' ? '' : 'Z')
     return isPlain
       ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
-      : { ...written, exact: type.kind === 'date' }
+      : { ...written, exact: type.kind === 'date', within: isFar }
   }
   // Gives up for an integer past the safe range: it has the JSON form of a text.
   if (type.kind === 'jsonb' && /"-?\d{16,}"/.test(JSON.stringify(value))) return undefined
@@ -95,22 +100,21 @@ function comparison(type: Type, value: Json): Comparison | undefined {
  * `undefined` if the database can't find a value by its JSON form.
  */
 export function among(column: string, type: Type, values: readonly Json[]): Condition[] | undefined {
-  const groups = new Map<string, { left: string; cast: string; exact: boolean; texts: string[] }>()
+  const groups = new Map<string, { how: Comparison; texts: string[] }>()
   for (const value of values) {
     const how = comparison(type, value)
     if (!how) return undefined
     const input = how.input(value)
     if (input === undefined) continue
-    const left = how.left(column)
-    const key = `${left} ${how.cast}`
-    const group = groups.get(key) ?? { left, cast: how.cast, exact: how.exact, texts: [] }
+    const key = `${how.left(column)} ${how.cast}`
+    const group = groups.get(key) ?? { how, texts: [] }
     groups.set(key, group)
     group.texts.push(input)
   }
-  return [...groups.values()].map(({ left, cast, exact, texts }) => ({
-    ...sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
-    exact,
-  }))
+  return [...groups.values()].map(({ how: { left, cast, exact, within }, texts }) => {
+    const equal = sql`${left(column)} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`
+    return { ...(within ? sql`(${within(column)} AND ${equal})` : equal), exact }
+  })
 }
 
 /** Returns a string that PostgreSQL can hold: without U+0000, and without half of a surrogate pair. */

@@ -6,7 +6,8 @@ import { toCondition } from '../../../lib/source/mariadb/filter.ts'
 import { promised } from '../../../lib/source/mariadb/pool.ts'
 import { lookupDocuments } from '../../../lib/source/mariadb/read.ts'
 import { ask } from '../../../lib/source/mariadb/session.ts'
-import type { Query } from '../../../lib/source/source.ts'
+import type { EachBatch, Query } from '../../../lib/source/source.ts'
+import { expectSameAsSingle, similarQueries } from '../../support/joint.ts'
 import { mariadbOrSkip } from '../../support/mariadb.ts'
 import { type Columns, definitions, eachValue } from '../sql/columns.ts'
 import { idsOf } from '../sql/documents.ts'
@@ -192,6 +193,25 @@ describe('source/mariadb/filter on a real server', () => {
     expect(wrong).to.deep.equal([])
   }).timeout(60_000)
 
+  it('finds by a joint query just what each of its queries finds', async () => {
+    let saved = 0
+    const source = {
+      read: async (collection: string, asked: Query, each: EachBatch) => {
+        await each(await database.read(collection, asked))
+        return { from: '', to: '' }
+      },
+    }
+    const plain = VALUES.filter((value) => value !== undefined && typeof value !== 'object')
+    const rests: Query[] = [{}, { i: { $gte: 0 } }, { $and: [{ bit: { $ne: 1 } }] }]
+    await fc.assert(
+      fc.asyncProperty(similarQueries(PATHS, plain, rests), async (queries) => {
+        saved += await expectSameAsSingle(source, 'items', queries)
+      }),
+      { numRuns: 40 },
+    )
+    expect(saved).to.be.greaterThan(40)
+  }).timeout(60_000)
+
   it('finds just what matches where a column is the document', async () => {
     const options = { document: 'doc' }
     const documents = await database.read('documents', {}, undefined, options)
@@ -263,6 +283,9 @@ describe('source/mariadb/filter on a real server', () => {
     { i: 1 },
     { big: { $in: [1, '9007199254740993'] } },
     { u: UUID },
+    { d: { $in: ['2024-05-06', 'x', '2024-02-31'] } },
+    { dt: { $in: ['2024-05-06T07:08:09.010', '2024-02-31T00:00:00.000'] } },
+    { ts: { $in: ['2024-05-06T07:08:09.010Z', '0000-00-00T00:00:00.000Z'] } },
   ]) {
     it(`uses the index for ${JSON.stringify(asked)}`, async () => {
       await database.run('ANALYZE TABLE items')

@@ -1,9 +1,11 @@
 import { expect } from 'chai'
-import { Binary, MongoClient } from 'mongodb'
+import fc from 'fast-check'
+import { Binary, MongoClient, ObjectId } from 'mongodb'
 import type { Document } from '../../../lib/model/document.ts'
 import { matcher } from '../../../lib/policy/query.ts'
 import { documentToJson } from '../../../lib/source/mongo/bson.ts'
 import { mongo } from '../../../lib/source/mongo/index.ts'
+import { expectSameAsSingle, similarQueries } from '../../support/joint.ts'
 import { type MongoServer, mongoOrSkip } from '../../support/mongod.ts'
 import { DIFFERENCES, DOCUMENTS, QUERIES } from './criteria.table.ts'
 import { freshDatabase } from './fold.ts'
@@ -62,6 +64,25 @@ describe('source/mongo/criteria', () => {
       expect([...idsOf(read), ...missing]).to.have.members(matched(query))
     })
   }
+
+  it('reads by a joint query just what each of its queries reads', async () => {
+    const values = documents.flatMap(({ a }) => (Array.isArray(a) ? a : [a]))
+    const plain = values.filter((value) => value !== undefined && typeof value !== 'object')
+    const natives = [new ObjectId(), new Date('2024-05-06T12:00:00.000Z'), '1', true, '5.0', 'FIVE', 'x']
+    const rests = [{}, { b: { $exists: false } }, { $or: [{ b: 'x' }, { a: { $ne: 1 } }] }]
+    let saved = 0
+    const paths = ['a', 'a.b', 'a.b.c', 'b', '_id', 'a.0']
+    await fc.assert(
+      fc.asyncProperty(
+        similarQueries(paths, [...plain, ...natives, 'one', 'list'], rests),
+        async (queries) => {
+          saved += await expectSameAsSingle(mongo(db), COLLECTION, queries)
+        },
+      ),
+      { numRuns: Number(process.env.RUNS ?? 15) },
+    )
+    expect(saved).to.be.greaterThan(10)
+  }).timeout(60_000)
 
   it('reads Binaries of each subtype by their text, and no other length', async () => {
     const name = 'subtypes'

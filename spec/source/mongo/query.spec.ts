@@ -42,6 +42,11 @@ const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
   ['a plain value', { a: 1, b: 'x' }, { $and: [{ a: 1 }, { b: 'x' }] }],
   ['an ObjectId', { a: hex }, { $or: [{ a: { $in: [hex, oid] } }, { a: binaries(18) }] }],
   ['a word of base64', { a: 'five' }, { $or: [{ a: 'five' }, { a: binaries(3) }] }],
+  [
+    'words of base64 of one length',
+    { a: { $in: ['five', 'nine'] } },
+    { $or: [{ a: { $in: ['five', 'nine'] } }, { a: binaries(3) }] },
+  ],
   ['a word that no Binary has', { a: 'fi==' }, { a: 'fi==' }],
   ['a date', { at: iso }, { at: { $in: [iso, date] } }],
   ['a UUID', { key: uuid }, { key: { $in: [uuid, binary] } }],

@@ -7,6 +7,8 @@ import { toCondition } from '../../../lib/source/postgres/filter.ts'
 import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
 import { render } from '../../../lib/source/postgres/render.ts'
 import { TypeCatalog } from '../../../lib/source/postgres/type.ts'
+import type { Query } from '../../../lib/source/source.ts'
+import { expectSameAsSingle, similarQueries } from '../../support/joint.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
 import { type Columns, definitions, eachValue } from '../sql/columns.ts'
@@ -128,6 +130,13 @@ const VALUES: unknown[] = [
 
 const PATHS = [...Object.keys(COLUMNS), '_id', 'id', 'nothing', 'j.k', 't.u', '"; DROP TABLE items; --']
 const query = queriesOf(PATHS, VALUES)
+/** Conditions that similar queries share. */
+const RESTS: Query[] = [
+  {},
+  { i: { $gte: 0 } },
+  { $and: [{ b: { $ne: true } }] },
+  { $or: [{ i: 1 }, { t: null }] },
+]
 
 describe('source/postgres/filter on a real server', () => {
   let database: TestDatabase
@@ -143,6 +152,7 @@ describe('source/postgres/filter on a real server', () => {
       'CREATE TYPE pair AS (a integer, b text)',
       "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
       `CREATE TABLE items (id integer PRIMARY KEY, ${columns}, "__proto__" text)`,
+      ...['d', 'ts', 'tz'].map((name) => `CREATE INDEX ON items (${name})`),
       'CREATE TABLE documents (_id jsonb PRIMARY KEY, doc jsonb)',
     )
     for (const row of eachValue(COLUMNS))
@@ -168,6 +178,18 @@ describe('source/postgres/filter on a real server', () => {
       }),
       { numRuns: 400 },
     )
+  }).timeout(60_000)
+
+  it('finds by a joint query just what each of its queries finds', async () => {
+    let saved = 0
+    const plain = VALUES.filter((value) => typeof value !== 'object')
+    await fc.assert(
+      fc.asyncProperty(similarQueries(PATHS, plain, RESTS), async (queries) => {
+        saved += await expectSameAsSingle(adapter, 'items', queries)
+      }),
+      { numRuns: 40 },
+    )
+    expect(saved).to.be.greaterThan(40)
   }).timeout(60_000)
 
   it('finds just what matches where a column is the document', async () => {
@@ -233,22 +255,31 @@ describe('source/postgres/filter on a real server', () => {
     })
   }
 
-  it('uses the index of a key', async () => {
-    const client = await database.pool.connect()
-    try {
-      const types = new TypeCatalog()
-      const reference = { schema: 'public', name: 'items', collection: 'items', options: {} }
-      const table = await loadTable(client, reference, types)
-      if (!table) throw new Error('There is no table')
-      const { sql, values } = render(toCondition(table, { _id: { $in: [1, 2] } }, types))
-      await client.query('SET enable_seqscan = off')
-      const { rows } = await client.query(`EXPLAIN SELECT * FROM items WHERE ${sql}`, values)
-      expect(JSON.stringify(rows)).to.include('Index Cond')
-      await client.query('RESET enable_seqscan')
-    } finally {
-      client.release()
-    }
-  })
+  for (const [what, asked] of [
+    ['of a key', { _id: { $in: [1, 2] } }],
+    ['of dates, also for a text that is no date', { d: { $in: ['2024-05-06', 'x', '2024-02-31'] } }],
+    [
+      'of times, also for a far one',
+      { ts: { $in: ['2024-05-06T07:08:09.010Z', '12024-01-01 00:00:00+00'] } },
+    ],
+    ['of times without a zone, also for a text', { tz: { $in: ['2024-05-06T07:08:09.010', "x'"] } }],
+  ] as const)
+    it(`uses the index ${what}`, async () => {
+      const client = await database.pool.connect()
+      try {
+        const types = new TypeCatalog()
+        const reference = { schema: 'public', name: 'items', collection: 'items', options: {} }
+        const table = await loadTable(client, reference, types)
+        if (!table) throw new Error('There is no table')
+        const { sql, values } = render(toCondition(table, asked, types))
+        await client.query('SET enable_seqscan = off')
+        const { rows } = await client.query(`EXPLAIN SELECT * FROM items WHERE ${sql}`, values)
+        expect(JSON.stringify(rows)).to.include('Index Cond').and.not.include('Seq Scan')
+        await client.query('RESET enable_seqscan')
+      } finally {
+        client.release()
+      }
+    })
 
   it('takes no name and no value for SQL', async () => {
     const hostile = [

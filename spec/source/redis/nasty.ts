@@ -103,7 +103,8 @@ export const TEXTS = [
   // Numbers that no double holds.
   ...['-1e400', '[1e400,1]', '{"k":-1e400}', '{"k":[{"k":1e400}]}', `1${'0'.repeat(400)}`],
 ]
-const VALUES = [
+/** Values to ask for. */
+export const VALUES = [
   ...[
     '',
     'x',
@@ -142,7 +143,8 @@ const VALUES = [
   ],
   ...[0, -0, 1, -1, 2, 10, 16, 0.5, 0.1, 1e21, 1e-7, 9007199254740991, 9007199254740992, true, false, null],
 ]
-const PATHS = [
+/** Paths to ask for. */
+export const PATHS = [
   'n',
   'b',
   'j',

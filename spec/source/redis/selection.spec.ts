@@ -8,9 +8,10 @@ import { type RedisAdapter, redis } from '../../../lib/source/redis/index.ts'
 import { HEAD } from '../../../lib/source/redis/script.ts'
 import { READ_SELECTED, SCAN_SELECTED } from '../../../lib/source/redis/selection.ts'
 import type { Query, ReadOptions } from '../../../lib/source/source.ts'
+import { expectSameAsSingle, similarQueries } from '../../support/joint.ts'
 import { redisOrSkip } from '../../support/redis.ts'
 import { type Client, connect, freshPrefix, removeAll, watch } from './harness.ts'
-import { documents, FIELDS, options, query, TEXTS } from './nasty.ts'
+import { documents, FIELDS, options, PATHS, query, TEXTS, VALUES } from './nasty.ts'
 
 describe('source/redis selects on the server', () => {
   let client: Client
@@ -89,6 +90,20 @@ describe('source/redis selects on the server', () => {
       { numRuns: Number(process.env.RUNS ?? 60) },
     )
   }).timeout(600_000)
+
+  it('by a joint query exactly what each of its queries finds', async () => {
+    const rests: Query[] = [{}, { s: { $ne: 'x' } }, { $or: [{ n: { $gte: 0 } }, { b: true }] }]
+    let saved = 0
+    await fc.assert(
+      fc.asyncProperty(documents, similarQueries(PATHS, VALUES, rests), async (held, queries) => {
+        await removeAll(client, prefix)
+        await write(held.map((one, at) => [`${TEXTS[at]}`, one as string]))
+        saved += await expectSameAsSingle(adapter, 'all', queries)
+      }),
+      { numRuns: 60 },
+    )
+    expect(saved).to.be.greaterThan(60)
+  }).timeout(60_000)
 
   it('what Redis reads otherwise than we do', async () => {
     const found: [held: string | Record<string, string | Buffer>, wanted: Query][] = [
