@@ -108,6 +108,7 @@ const ARROWS: Record<string, string[]> = {
     'errors.ts',
     'model/',
     'policy/',
+    'source/source.ts',
     'source/callbacks',
     'server/support/',
     'server/options/',

@@ -68,6 +68,13 @@ export function parseCriteria(
   return criteria
 }
 
+/** Returns a parsed criteria with null in place of the values from identities, parameters and relations. */
+export function constantsOf(criteria: Query): Query {
+  const nothing = () => null
+  const values = { where: '', look: nothing, param: nothing, related: () => [null], negated: false }
+  return resolveQuery(criteria, values) as Query
+}
+
 /** Lists the relations in a parsed criteria. */
 export function relationsIn(criteria: unknown): Relation[] {
   if (criteria instanceof Relation) return [criteria]

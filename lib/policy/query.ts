@@ -103,7 +103,8 @@ export function compile(query: Query, where: string): (document: Document) => bo
   }
 }
 
-function inJson(value: unknown): unknown {
+/** Converts the values of a query to the JSON form in which they are compared. Keeps patterns. */
+export function inJson(value: unknown): unknown {
   // Drops the flags `g` and `y`: such a RegExp remembers its last position, and would test the next document
   // from there.
   if (value instanceof RegExp) return new RegExp(value.source, value.flags.replace(/[gy]/g, ''))

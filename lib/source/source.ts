@@ -1,4 +1,4 @@
-import type { Document, Id } from '../model/document.ts'
+import type { Document, Id, Json } from '../model/document.ts'
 import type { Operation } from '../model/operation.ts'
 
 /** Describes a Mongo-style query with all values in JSON form. `{}` matches every document. */
@@ -130,6 +130,33 @@ export interface Reading {
   timestamp?: string
   /** Whether the store has no such collection, in a store where a collection must be created first. */
   isMissing?: boolean
+  /** The columns of the read documents, in a store that fixes the fields and their types. */
+  columns?: Columns
+}
+
+/** Describes the fields of a collection's documents, as far as the columns of a table fix them. */
+export interface Columns {
+  /** Finds the values at a dotted path of the documents. Returns undefined if they may be any values. */
+  find(path: string): ColumnForm | NoColumn | undefined
+}
+
+/** Describes the values of a column in their JSON form. */
+export interface ColumnForm {
+  /** The type as the store names it: `tinyint(1)`, for example. */
+  readonly type: string
+  /** The form of the values, for messages: `a number`, for example. */
+  readonly form: string
+  /** The values' types by `typeof`, and the types of the elements of arrays. */
+  readonly types: readonly string[]
+  /** Checks whether a value, or an element of an array, may equal a JSON value. Returns true in doubt. */
+  mayEqual(value: Json): boolean
+}
+
+/** Explains why no document has a value at a path: `is no column of the table users`, for example. */
+export interface NoColumn {
+  readonly absence: string
+  /** The column that was perhaps meant. */
+  readonly near?: string | undefined
 }
 
 /** Receives the documents of a read, one batch after the other. */

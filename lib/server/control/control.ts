@@ -134,7 +134,7 @@ export class Control {
     const { feed, collection, queries } = this.#options
     const watching = new Watching(() => this.#applyAll())
     this.#watching = watching
-    const sample = (_: unknown, isMissing: boolean) => {
+    const sample = (_: unknown, { isMissing = false }: { isMissing?: boolean }) => {
       this.#isMissing = isMissing
     }
     watching.add(queries, { feed, collection, query: {}, manifest: { entry: true }, sample })

@@ -9,6 +9,7 @@ import type { Relation } from '../../policy/relation.ts'
 import { type CallbackSource, returnsNothing } from '../../source/callbacks/index.ts'
 import type { CollectionHandle } from '../../source/source.ts'
 import type { Feed } from '../feed/feed.ts'
+import { columnHint } from '../hints/column-hint.ts'
 import { fieldHint, listedBy } from '../hints/field-hint.ts'
 import type { Warnings } from '../hints/warnings.ts'
 import type { DataSource } from '../options/source-options.ts'
@@ -127,7 +128,19 @@ export function parseSource(
       ],
       warnings,
     )
-    const sample: ViewSpec['sample'] = (documents, isMissing) => {
+    const checkColumns = columnHint(
+      {
+        where,
+        collection: collection.collectionName,
+        manifest,
+        sortLimit,
+        criteria,
+        hasParams: watch !== undefined,
+      },
+      warnings,
+    )
+    const sample: ViewSpec['sample'] = (documents, { isMissing, columns }, query) => {
+      if (columns) checkColumns(columns, query)
       hint?.(documents)
       if (!isMissing) return
       warnings.error(

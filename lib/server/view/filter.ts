@@ -5,13 +5,13 @@ import { filterDelta, type Manifest, needsDocument } from '../../policy/manifest
 import type { Order } from '../../policy/order.ts'
 import { fieldsOf } from '../../policy/query.ts'
 import { type MatchResult, UpdateMatcher } from '../../policy/verdict.ts'
-import type { DocumentChange, Query } from '../../source/source.ts'
+import type { DocumentChange, Query, Reading } from '../../source/source.ts'
 import { documentAfter, touchedBy } from '../feed/change.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
 import { withoutUnchanged } from './unchanged.ts'
 
-/** Checks the documents of a snapshot, and whether the store lacks their collection. */
-export type Sample = (documents: readonly Document[], isMissing: boolean) => void
+/** Checks the documents of a snapshot, and what the store says of their collection. */
+export type Sample = (documents: readonly Document[], reading: Reading, query: Query) => void
 
 /** Filters documents and changes by a view's criteria and manifest. Remembers no documents. */
 export class ViewFilter {

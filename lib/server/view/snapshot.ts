@@ -119,7 +119,7 @@ export async function loadSnapshot(
   }
   const end = builder.build()
   if (!end) return undefined
-  view.filter.sample?.(end.documents, reading.isMissing === true)
+  view.filter.sample?.(end.documents, reading, view.query)
   const encoded = await encodeParts(view, end.documents, reading.timestamp ?? now())
   return {
     sequence,

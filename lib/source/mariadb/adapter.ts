@@ -139,9 +139,9 @@ export class MariadbAdapter implements Adapter {
   async read(collection: string, query: Query, each: EachBatch, options?: ReadOptions): Promise<Reading> {
     const table = await this.#prepare(collection)
     const request = { pool: this.pool, table }
-    const { file, at, isMissing } = await readDocuments(request, { query, first: options }, each)
+    const { file, at, columns } = await readDocuments(request, { query, first: options }, each)
     const position = await this.#files.position(file, at)
-    return { from: position, to: position, ...(isMissing ? { isMissing } : {}) }
+    return { from: position, to: position, ...(columns ? { columns } : { isMissing: true }) }
   }
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {

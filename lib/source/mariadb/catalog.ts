@@ -179,6 +179,7 @@ function columnsOf(listed: readonly Listed[], { json }: Definition): Column[] {
         name,
         type: {
           kind: kind === 'text' && json.has(name) ? 'json' : kind,
+          name: columnType,
           ...(charset !== undefined && collation !== undefined ? { charset, collation } : {}),
           ...(size === undefined ? {} : { size }),
           ...(/zerofill/.test(columnType) ? { isPadded: true } : {}),

@@ -3,10 +3,11 @@ import type { PoolConnection, RowDataPacket } from 'mysql2/promise'
 import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { matcher } from '../../policy/criteria.ts'
-import type { EachBatch, Query, ReadOptions } from '../source.ts'
+import type { Columns, EachBatch, Query, ReadOptions } from '../source.ts'
 import { toIdCondition } from '../sql/filter.ts'
 import { findOrder, firstRows } from '../sql/order.ts'
 import { type Sql, sql } from '../sql/sql.ts'
+import { describeColumns } from './columns.ts'
 import { toCondition } from './filter.ts'
 import { among } from './input.ts'
 import { quote, quoteTable } from './name.ts'
@@ -39,24 +40,24 @@ const BYTES: ReadonlySet<Kind> = new Set(['bytes', 'bit'])
 
 /**
  * Reads the documents that match a query, in batches of 1,000, from one snapshot. Delivers each batch before
- * it takes more rows from the server. Returns the snapshot's place in the log. A missing table has no
- * documents.
+ * it takes more rows from the server. Returns the snapshot's place in the log, and the table's columns, which
+ * are undefined for a missing table: then it has no documents.
  */
 export async function readDocuments(
   { pool, table: reference }: ReadRequest,
   { query, first }: Wanted,
   each: EachBatch,
-): Promise<LogPlace & { isMissing: boolean }> {
+): Promise<LogPlace & { columns: Columns | undefined }> {
   const matches = matcher(query)
   let isRepeatable = true
-  let isMissing = true
+  let described: Columns | undefined
   const deliver = async (documents: Document[]) => {
     if (documents.length === 0) return
     isRepeatable = false
     await each(documents)
   }
   const run = async (connection: PoolConnection, table: Table) => {
-    isMissing = false
+    described = describeColumns(table)
     const all = sql`FROM ${quoteTable(table)} WHERE ${toCondition(table, query)}`
     const columns = table.columns.map(selected).join(', ')
     const answer = (part: Sql) => ask(connection, part.text)
@@ -82,7 +83,7 @@ export async function readDocuments(
     })
   }
   const place = await inSnapshot(pool, reference, run, () => isRepeatable)
-  return { ...place, isMissing }
+  return { ...place, columns: described }
 }
 
 /** Returns the documents with these ids (in JSON form) from one snapshot, with the snapshot's place. */

@@ -23,6 +23,8 @@ export type Kind =
 /** Describes a column's type. */
 export interface Type {
   readonly kind: Kind
+  /** The type as the catalog writes it, for messages. */
+  readonly name?: string
   /** The character set and the collation of texts. */
   readonly charset?: string
   readonly collation?: string

@@ -140,9 +140,9 @@ export class PostgresAdapter implements Adapter {
     const request = { pool: this.pool, table, types: this.#types }
     const wanted = { query, first: options }
     const examine = (client: PoolClient) => changes.examine(client)
-    const { reading, isMissing } = await readDocuments(request, wanted, examine, each)
+    const { reading, columns } = await readDocuments(request, wanted, examine, each)
     this.#reach(changes, reading)
-    return isMissing ? { ...reading, isMissing } : reading
+    return columns ? { ...reading, columns } : { ...reading, isMissing: true }
   }
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {

@@ -12,9 +12,10 @@ const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text, c.relkind::text
   pg_catalog.has_schema_privilege(n.oid, 'USAGE')::text,
   (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint,
       COALESCE(NOT l.collisdeterministic, false), a.attnotnull,
-      pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')) ORDER BY a.attnum)
+      pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT'),
+      pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '') ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   (SELECT json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
     FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
@@ -55,6 +56,17 @@ const STORAGE = `WITH RECURSIVE relations AS (
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind NOT IN ('r', 'p') OR c.relpersistence <> 'p' LIMIT 1)::text`
 
+/** Describes a column as the query has it. */
+type Listed = [
+  name: string,
+  type: number,
+  isLoose: boolean,
+  isRequired: boolean,
+  isReadable: boolean,
+  typeName: string,
+  isGenerated: boolean,
+]
+
 const VIEW_MEND = 'use its tables, with a criteria and a manifest for the visible part'
 
 /** Explains why a kind of relation has no changes to report, and names the remedy. */
@@ -80,7 +92,8 @@ export async function loadTable(
     rows[0] ?? []
   if (!oid) return undefined
   refuseKind(reference, kind ?? '', persistence ?? '')
-  const listed = JSON.parse(columnsText ?? '[]') as [string, number, boolean, boolean, boolean][]
+  const all = JSON.parse(columnsText ?? '[]') as Listed[]
+  const listed = all.filter(([, , , , , , isGenerated]) => !isGenerated)
   const unreadable = listed.filter(([, , , , isReadable]) => !isReadable).map(([name]) => quote(name))
   if (usable !== 'true')
     throw unusable(reference, notGranted(`USAGE ON SCHEMA ${quote(reference.schema)}`, role))
@@ -108,6 +121,8 @@ export async function loadTable(
     loose: new Set(listed.filter(([, , isLoose]) => isLoose).map(([name]) => name)),
     required: new Set(listed.filter(([, , , isRequired]) => isRequired).map(([name]) => name)),
     unicode: encoding === 'UTF8',
+    typeNames: new Map(listed.map(([name, , , , , typeName]) => [name, typeName])),
+    generated: new Set(all.filter((column) => !listed.includes(column)).map(([name]) => name)),
   }
   await types.load(
     client,

@@ -2,11 +2,12 @@ import type { Pool, PoolClient } from 'pg'
 import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { matcher } from '../../policy/criteria.ts'
-import type { EachBatch, Query, ReadOptions } from '../source.ts'
+import type { Columns, EachBatch, Query, ReadOptions } from '../source.ts'
 import { toIdCondition } from '../sql/filter.ts'
 import { findOrder, firstRows } from '../sql/order.ts'
 import { type Sql, sql } from '../sql/sql.ts'
 import { loadTable } from './catalog.ts'
+import { describeColumns } from './columns.ts'
 import { toCondition } from './filter.ts'
 import { among } from './input.ts'
 import { quote, quoteTable } from './name.ts'
@@ -41,22 +42,20 @@ export interface Wanted {
 
 /**
  * Reads the documents that match a query in batches of 1,000, all from one snapshot that `examine` accepts.
- * Delivers each batch before the next request. Returns the answer of `examine`, and whether the table is
- * missing: then it has no documents.
+ * Delivers each batch before the next request. Returns the answer of `examine`, and the table's
+ * columns, which are undefined for a missing table: then it has no documents.
  */
 export async function readDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
   { query, first }: Wanted,
   examine: Examine<T>,
   each: EachBatch,
-): Promise<{ reading: T; isMissing: boolean }> {
-  let isMissing = false
+): Promise<{ reading: T; columns: Columns | undefined }> {
+  let columns: Columns | undefined
   const reading = await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
-    if (!table) {
-      isMissing = true
-      return
-    }
+    columns = table && describeColumns(table, types)
+    if (!table) return
     const where = toCondition(table, query, types)
     const matches = matcher(query)
     const toDocuments = (rows: Cells[]) => rows.map((row) => toDocument(table, table.columns, row, types))
@@ -84,7 +83,7 @@ export async function readDocuments<T>(
       if (rows.length < BATCH) return
     }
   })
-  return { reading, isMissing }
+  return { reading, columns }
 }
 
 /**

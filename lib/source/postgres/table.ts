@@ -37,6 +37,10 @@ export interface Table extends TableName {
   readonly required: ReadonlySet<string>
   /** Marks a database in UTF-8, where the order of bytes is the order of characters. */
   readonly unicode: boolean
+  /** The names of the columns' types, for messages. */
+  readonly typeNames: ReadonlyMap<string, string>
+  /** The names of the computed columns. */
+  readonly generated: ReadonlySet<string>
   readonly options: TableOptions
 }
 

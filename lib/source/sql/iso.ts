@@ -5,6 +5,8 @@
 const SLACK_MS = 4 * 86_400_000
 const DATE = /^\d{4}-\d\d-\d\d$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
+/** Matches the dates and times that PostgreSQL writes in another form. */
+const ODD = /^-?infinity$|^\d{5,}-| BC$/
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z?)?)?)?$/
 
 /**
@@ -29,6 +31,16 @@ export function isPlainTime(value: unknown, zone: '' | 'Z'): value is string {
   if (!match || match[1] !== zone) return false
   // Refuses three zeros for the microseconds, because no JSON form has them.
   return exists(`${match[0].slice(0, 23)}Z`) && !/\.\d{3}000Z?$/.test(match[0])
+}
+
+/** Checks for the JSON form of any date, also of one that JavaScript can't parse. */
+export function isDateForm(text: string): boolean {
+  return DATE.test(text) || ODD.test(text)
+}
+
+/** Checks for the JSON form of any time, also of one that JavaScript can't parse, as in the year 0. */
+export function isTimeForm(text: string, zone: '' | 'Z'): boolean {
+  return TIME.exec(text)?.[1] === zone || ODD.test(text)
 }
 
 function exists(iso: string): boolean {

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
+import { describeColumns } from '../../../lib/source/mariadb/columns.ts'
 import { toCondition } from '../../../lib/source/mariadb/filter.ts'
 import { promised } from '../../../lib/source/mariadb/pool.ts'
 import { lookupDocuments } from '../../../lib/source/mariadb/read.ts'
@@ -10,6 +11,7 @@ import type { EachBatch, Query } from '../../../lib/source/source.ts'
 import { expectSameAsSingle, similarQueries } from '../../support/joint.ts'
 import { mariadbOrSkip } from '../../support/mariadb.ts'
 import { type Columns, definitions, eachValue } from '../sql/columns.ts'
+import { wronglyDenied } from '../sql/denied.ts'
 import { idsOf } from '../sql/documents.ts'
 import { queriesOf } from '../sql/queries.ts'
 import { RowDatabase, utf8 } from './rows.ts'
@@ -49,6 +51,7 @@ const COLUMNS: Columns = {
   db: ['DOUBLE', '0', '1.5', '1e300', '-0e0', '0.1'],
   num: ['DECIMAL(20,2)', '1', '10', '-0.5'],
   nz: ['DECIMAL(6,1) ZEROFILL', '1', '10'],
+  n0: ['DECIMAL(6)', '1', '10'],
   bit: ['BIT(3)', "b'1'", "b'101'"],
   long: ['BIT(64)', "b'1'", `b'${'1'.repeat(64)}'`],
   y: ['YEAR', '2024', "'0000'", '1901'],
@@ -211,6 +214,11 @@ describe('source/mariadb/filter on a real server', () => {
     )
     expect(saved).to.be.greaterThan(40)
   }).timeout(60_000)
+
+  it('denies no comparison that a row matches', async () => {
+    const columns = describeColumns(await database.table('items'))
+    expect(wronglyDenied(columns, PATHS, VALUES, all)).to.deep.equal([])
+  })
 
   it('finds just what matches where a column is the document', async () => {
     const options = { document: 'doc' }

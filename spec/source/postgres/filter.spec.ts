@@ -12,6 +12,7 @@ import { expectSameAsSingle, similarQueries } from '../../support/joint.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
 import { type Columns, definitions, eachValue } from '../sql/columns.ts'
+import { wronglyDenied } from '../sql/denied.ts'
 import { idsOf } from '../sql/documents.ts'
 import { queriesOf } from '../sql/queries.ts'
 import { TestDatabase } from './database.ts'
@@ -22,10 +23,15 @@ const COLUMNS: Columns = {
   big: ['bigint', '1', '9007199254740991', '9007199254740992', '9007199254740993', '-9223372036854775808'],
   f: ['float8', '0', '1.5', "'NaN'", "'Infinity'", '1e300', "'-0'"],
   r: ['real', '0.1', '1', "'NaN'"],
+  n2: ['numeric(6,2)', '1', '-0.5', "'NaN'"],
+  n0: ['numeric(6)', '1', '10'],
   num: ['numeric', '1', '1.0', '10', "'NaN'"],
   t: ['text', "''", "'a'", "'A'", "'a '", "'\u00e9'", "'\uffee'", "'\u{1f600}'", "'2024-05-06'", "'null'"],
   ci: ['text COLLATE ci', "'a'", "'A'", "'b'"],
-  ch: ['char(4)', "'a'", "'a b'"],
+  ch: ['char(4)', "'a'", "'a b'", "'\u{1f600}'"],
+  ich: ['interval', "'1 day 2 hours'"],
+  nums: ['integer[]', "'{}'", "'{1,NULL}'", "'{{1,2},{3,4}}'"],
+  days: ['timestamptz[]', "'{2024-05-06 00:00+00}'"],
   u: ['uuid', "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "'00000000-0000-0000-0000-000000000000'"],
   e: ['mood', "'happy'", "'sad'"],
   d: [
@@ -191,6 +197,12 @@ describe('source/postgres/filter on a real server', () => {
     )
     expect(saved).to.be.greaterThan(40)
   }).timeout(60_000)
+
+  it('denies no comparison that a row matches', async () => {
+    const { columns } = await adapter.read('items', {}, () => {})
+    if (!columns) throw new Error('There are no columns')
+    expect(wronglyDenied(columns, PATHS, VALUES, all)).to.deep.equal([])
+  })
 
   it('finds just what matches where a column is the document', async () => {
     const values = [null, true, 0, 1, 0.1, '', 'a', [], [1, 'a'], ['b'], {}, { k: 1 }, 1e300, '\ud83d\ude00']
