@@ -10,6 +10,11 @@ interface Second {
   longest: number
 }
 
+/** The time of the work of {@link paceOf} on a machine that keeps its frames, in milliseconds: 1 to 3. */
+const UNIT_MS = 4
+/** The longest task of a page that answers at once, in milliseconds. */
+const LONG_MS = 50
+
 for (const framework of Object.keys(FRAMEWORKS)) {
   describe(`The frames of a page with particle/${framework}, in Chromium`, function () {
     this.timeout(60_000)
@@ -18,13 +23,15 @@ for (const framework of Object.keys(FRAMEWORKS)) {
     it('keeps its frames with 50 writes a second of 100 documents, without a long task', async () => {
       await visit.open({ rows: ROWS })
       const idle = await second(visit.page)
+      const pace = await paceOf(visit.page)
       let write = 0
       const writes = setInterval(() => {
         const first = (write++ * 100) % ROWS
         void visit.site.users.updateMany({ _id: { $gte: first, $lt: first + 100 } }, { $inc: { n: 1 } })
-      }, 20)
+      }, 20 * pace)
       const seconds: Second[] = []
-      const isGood = ({ frames, longest }: Second) => frames >= Math.min(30, idle.frames / 2) && longest < 50
+      const isGood = ({ frames, longest }: Second) =>
+        frames >= Math.min(30, idle.frames / 2) / pace && longest < LONG_MS * pace
       try {
         // Tries again, since other processes of the machine take frames too.
         do seconds.push(await second(visit.page))
@@ -33,8 +40,9 @@ for (const framework of Object.keys(FRAMEWORKS)) {
         clearInterval(writes)
       }
       const last = seconds.at(-1) as Second
-      expect(isGood(last), `idle ${JSON.stringify(idle)}, writes ${JSON.stringify(seconds)}`).to.equal(true)
-      expect(write).to.be.above(10)
+      const said = JSON.stringify({ idle, pace, seconds })
+      expect(isGood(last), said).to.equal(true)
+      expect(write).to.be.above(10 / pace)
       await settles(
         async () =>
           (await visit.site.users.find({}).toArray()).map(({ name, n }) => `${name} ${n}`).join('|') ===
@@ -47,12 +55,13 @@ for (const framework of Object.keys(FRAMEWORKS)) {
     it('shows 2,000 single changes without a long task', async () => {
       await visit.open({ rows: ROWS })
       let longest = Number.POSITIVE_INFINITY
+      const most = LONG_MS * (await paceOf(visit.page))
       // Tries again, since other processes of the machine take frames too.
-      for (let round = 1; round <= 3 && longest >= 50; round++) {
+      for (let round = 1; round <= 3 && longest >= most; round++) {
         ;[{ longest }] = await Promise.all([second(visit.page), changeEach(visit.site)])
         await visit.shows(`#users li:nth-child(${ROWS})`, `User ${ROWS - 1} ${round}`)
       }
-      expect(longest, 'the longest task of the best round, in ms').to.be.below(50)
+      expect(longest, 'the longest task of the best round, in ms').to.be.below(most)
     })
   })
 }
@@ -63,6 +72,28 @@ async function changeEach(site: Site): Promise<void> {
     await site.users.updateOne({ _id }, { $inc: { n: 1 } })
     if (_id % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 9))
   }
+}
+
+/**
+ * Measures how many times slower the page is than one that keeps its frames; at least 1. Writes come so much
+ * slower, and tasks may take so much longer: the specs judge the bindings, and not the machine.
+ */
+async function paceOf(page: Page): Promise<number> {
+  const ms = await page.evaluate((count) => {
+    const rows = Array.from({ length: count }, (_, _id) => ({
+      _id,
+      name: `User ${_id}`,
+      n: _id * 7,
+      tags: ['a'],
+    }))
+    const times = Array.from({ length: 9 }, () => {
+      const began = performance.now()
+      JSON.parse(JSON.stringify(rows))
+      return performance.now() - began
+    })
+    return times.sort((a, b) => a - b)[4] ?? 0
+  }, ROWS)
+  return Math.max(1, ms / UNIT_MS)
 }
 
 /** Measures a page for a second. */
