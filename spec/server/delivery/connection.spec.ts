@@ -600,7 +600,7 @@ describe('server/connection', () => {
       expect(connection.ready).to.equal(false)
       client.stopped = false
       client.read()
-      await until(() => client.ready && connection.ready)
+      await until(() => client.ready && connection.ready && client.of('reset').length === 1)
       expect(client.of('reset').map(({ data, id }) => [data.reason, id])).to.deep.equal([['slow-client', '']])
       expect(client.model.users).to.deep.equal(await truth())
     })
@@ -673,8 +673,7 @@ describe('server/connection', () => {
       connection.send({ event: 'error', data: { code: 'SOURCE_FAILED', message: '' } })
       client.stopped = false
       client.read()
-      await until(() => connection.ready)
-      await until(() => client.ready)
+      await until(() => client.ready && connection.ready && client.of('session').length > 0)
       expect(client.of('session').map(({ data }) => data.token)).to.deep.equal(['new'])
     })
 
