@@ -3,7 +3,6 @@ import type { Document, Id } from '../../model/document.ts'
 import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
-import { SharedAdapters } from '../shared-adapters.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -273,16 +272,19 @@ function clientOf(pool: Pool, config: ClientConfig): Client {
   return new Made(config)
 }
 
-const adapters = new SharedAdapters<Pool, Settings, PostgresAdapter>('postgres(pool, options)')
+const adapters = new WeakMap<Pool, PostgresAdapter>()
 
 /**
  * Adapts a database as a source. The same pool gives the same adapter, so that a process follows the database
- * once. A later call may repeat the options, or leave them out.
+ * once. The options of the first call count.
  *
  *     const db = postgres(new pg.Pool({ connectionString }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  */
 export function postgres(pool: Pool, options: PostgresOptions = {}): PostgresAdapter {
   checkPool(pool)
-  return adapters.get(pool, '', options, checkOptions(options), () => new PostgresAdapter(pool, options))
+  const adapter = adapters.get(pool) ?? new PostgresAdapter(pool, options)
+  checkOptions(options)
+  adapters.set(pool, adapter)
+  return adapter
 }

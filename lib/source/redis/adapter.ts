@@ -2,7 +2,6 @@ import type { Document, Id } from '../../model/document.ts'
 import { canonical, toJson } from '../../model/json.ts'
 import { invalidOption } from '../../model/unknown.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
-import { SharedAdapters } from '../shared-adapters.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -146,7 +145,7 @@ function addressOf({ options }: RedisClient): unknown {
   return { host: host ?? 'localhost', port: port ?? 6379, path: path ?? '' }
 }
 
-const adapters = new SharedAdapters<RedisClient, Settings, RedisAdapter>('redis(client, options)')
+const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()
 
 /**
  * Adapts a Redis database as a source. The same client with the same options gives the same adapter, so that
@@ -164,5 +163,9 @@ export function redis(client: RedisClient, options: RedisOptions = {}): RedisAda
   checkClient(client)
   const settings = settingsOf(client, options)
   const key = canonical(toJson(settings))
-  return adapters.get(client, key, options, settings, () => new RedisAdapter(client, settings))
+  const ofClient = adapters.get(client) ?? new Map<string, RedisAdapter>()
+  adapters.set(client, ofClient)
+  const adapter = ofClient.get(key) ?? new RedisAdapter(client, settings)
+  ofClient.set(key, adapter)
+  return adapter
 }
