@@ -37,8 +37,8 @@ export interface SourceStats {
    */
   lag: number | undefined
   /**
-   * Who reads the changes, with the option `oncePerHost`: `leader` is this process, for its host, `follower`
-   * is another process, `own` is this process for itself alone. Left out without the option.
+   * Names the reader of the changes, with the option `oncePerHost`: `leader` is this process, for its host,
+   * `follower` is another process, `own` is this process for itself alone. Left out without the option.
    */
   role?: 'leader' | 'follower' | 'own'
 }
