@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { closeWith, type Result, sum } from '../spec/support/result.ts'
 import { assign, type Part, specFiles } from './lanes.ts'
 
@@ -15,12 +17,14 @@ import { assign, type Part, specFiles } from './lanes.ts'
  *   npm test -- unit --grep limit           options go to mocha, after the names
  *
  * Prints the output of a lane when the lane has ended, and at the end the line that CI counts by.
- * The variable SPEC_LANES sets how many lanes run at a time.
+ * The variable SPEC_LANES sets how many lanes run at a time, and SPEC_MINUTES how long all may take.
  */
 
 const ROOT = join(import.meta.dirname, '..')
 const MOCHA = join(ROOT, 'node_modules', 'mocha', 'bin', 'mocha.js')
 const AT_A_TIME = Number(process.env.SPEC_LANES) || availableParallelism() + 2
+/** Ends the run before CI does so after 90 minutes, since CI would not tell which lane hung. */
+const MINUTES = Number(process.env.SPEC_MINUTES) || 78
 
 const words = process.argv.slice(2)
 const firstOption = words.findIndex((word) => word.startsWith('-'))
@@ -30,9 +34,14 @@ const options = firstOption < 0 ? [] : words.slice(firstOption)
 const children = new Set<ChildProcess>()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => {
-    for (const { pid } of children) if (pid !== undefined) process.kill(-pid, signal)
+    for (const child of children) endGroup(child, signal)
     process.exit(1)
   })
+let late = false
+const timer = setTimeout(() => {
+  late = true
+  for (const child of children) endGroup(child, 'SIGKILL')
+}, MINUTES * 60_000)
 
 const parts = chosen()
 const folder = await mkdtemp(join(tmpdir(), 'particle-lanes-'))
@@ -40,6 +49,7 @@ const results: Result[] = []
 for (const part of parts.filter(({ alone }) => alone)) await run(part)
 const waiting = parts.filter(({ alone }) => !alone)
 await Promise.all(Array.from({ length: AT_A_TIME }, work))
+clearTimeout(timer)
 await rm(folder, { recursive: true, force: true })
 process.exitCode = closeWith(sum(results)) > 0 ? 1 : 0
 
@@ -68,6 +78,11 @@ async function work(): Promise<void> {
 
 /** Runs mocha for one lane. A lane that ends without a result, as by a crash, counts as one failure. */
 async function run({ name, files }: Part): Promise<void> {
+  if (late) {
+    const failed = `the lane ${name} did not begin within ${MINUTES} minutes`
+    results.push({ passed: 0, failures: 1, failed: [failed], skipped: [], retried: [] })
+    return
+  }
   const began = performance.now()
   const file = join(folder, `${results.length}-${name.replace(/\W/g, '-')}.json`)
   const child = spawn(process.execPath, [MOCHA, ...options, ...files], {
@@ -81,7 +96,7 @@ async function run({ name, files }: Part): Promise<void> {
   children.add(child)
   const chunks: Buffer[] = []
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => chunks.push(chunk))
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  const code = await end(child)
   children.delete(child)
   process.stdout.write(Buffer.concat(chunks))
   const written = await readFile(file, 'utf8').then(
@@ -92,10 +107,34 @@ async function run({ name, files }: Part): Promise<void> {
   // A spec that ends its process may do so with code 0: then only the missing result shows it.
   if (written === undefined || code === null || (code !== 0 && result.failures === 0)) {
     result.failures++
-    result.failed.push(`the lane ${name} ended with ${code === null ? 'a signal' : `code ${code}`}`)
+    const end = late ? `after ${MINUTES} minutes` : `with ${code === null ? 'a signal' : `code ${code}`}`
+    result.failed.push(`the lane ${name} ended ${end}`)
   }
   results.push(result)
   const seconds = Math.round((performance.now() - began) / 1000)
   const outcome = result.failures > 0 ? `${result.failures} failed` : 'all passed'
   console.log(`\n=== ${name}: ${outcome}, ${seconds} s\n`)
+}
+
+/**
+ * Waits for the end of a lane, and returns its exit code. Ends the processes that the lane left behind: one that
+ * has the lane's output open would hold the run up.
+ */
+async function end(child: ChildProcess): Promise<number | null> {
+  const closed = once(child, 'close')
+  const [code] = await once(child, 'exit')
+  endGroup(child, 'SIGKILL')
+  await Promise.race([closed, delay(5_000, undefined, { ref: false })])
+  child.stdout?.destroy()
+  child.stderr?.destroy()
+  return code
+}
+
+/** Sends a signal to a lane and to what the lane started. */
+function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal)
+  } catch {
+    // All of them have ended.
+  }
 }

@@ -7,17 +7,10 @@ import { exampleOrSkip, type RunningExample, startExample } from '../support/exa
 import { eventually } from '../support/http.ts'
 import { eachContext } from '../support/life/browser.ts'
 import { ROOT } from '../support/packed.ts'
+import { isAlive } from '../support/process.ts'
 import { redisOrSkip } from '../support/redis.ts'
 
 const FOLDER = join(ROOT, 'examples', 'two-nodes')
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
 
 describe('examples/two-nodes', function () {
   this.timeout(60_000)

@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { assign, LANES, specFiles } from '../../scripts/lanes.ts'
 import { bundled } from '../support/bundled.ts'
+import { until } from '../support/local.ts'
+import { isAlive } from '../support/process.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -44,14 +46,16 @@ describe('The lanes of the specs', () => {
     afterEach(() => rm(folder, { recursive: true, force: true }))
 
     /** Runs files with these texts, each in a lane; resolves to the lines that count and the exit code. */
-    async function run(texts: string[], ...options: string[]): Promise<[string[], number]> {
+    async function run(texts: string[], options: string[] = [], set = {}): Promise<[string[], number]> {
       const files = texts.map((_, index) => join(folder, `${index}.spec.cjs`))
       await Promise.all(files.map((file, index) => writeFile(file, texts[index] ?? '')))
       const { CI: _, ...env } = process.env
       const args = [await bundled(join(ROOT, 'scripts', 'test.ts')), ...files, ...options]
       return await new Promise((resolve) => {
-        execFile(process.execPath, args, { cwd: ROOT, env }, (error, stdout) => {
-          const lines = stdout.split('\n').filter((line) => /^skipped: |^\d+ passed/.test(line))
+        execFile(process.execPath, args, { cwd: ROOT, env: { ...env, ...set } }, (error, stdout) => {
+          const lines = stdout
+            .split('\n')
+            .filter((line) => /^skipped: |^failed: the lane|^\d+ passed/.test(line))
           resolve([lines, error ? Number(error.code) : 0])
         })
       })
@@ -64,16 +68,41 @@ describe('The lanes of the specs', () => {
     })
 
     it('count as failed where they end before their time', async () => {
-      expect(await run([PASS, 'process.exit(0)'])).to.deep.equal([['1 passed, 1 failed'], 1])
+      const [lines, code] = await run([PASS, 'process.exit(0)'])
+      expect(lines).to.have.length(2)
+      expect(lines[0]).to.match(/^failed: the lane .*1\.spec\.cjs ended with code 0$/)
+      expect([lines[1], code]).to.deep.equal(['1 passed, 1 failed', 1])
+    })
+
+    it('end with what they started, and do not wait for it', async () => {
+      const started = join(folder, 'started')
+      const leave = `it('leaves a process', () => {
+        const { pid } = require('node:child_process').spawn('sleep', ['600'], { stdio: 'inherit' })
+        require('node:fs').writeFileSync('${started}', String(pid))
+      })`
+      expect(await run([PASS, leave])).to.deep.equal([['2 passed, 0 failed'], 0])
+      const pid = Number(await readFile(started, 'utf8'))
+      await until(() => !isAlive(pid), 'the process ends')
+    })
+
+    it('are ended and named after the time that all may take', async () => {
+      const hang = `it('hangs', () => { for (;;); })`
+      const env = { SPEC_LANES: '1', SPEC_MINUTES: '0.1' }
+      const [lines, code] = await run([hang, PASS], [], env)
+      expect(lines).to.have.length(3)
+      expect(lines[0]).to.match(/^failed: the lane .*0\.spec\.cjs ended after 0\.1 minutes$/)
+      expect(lines[1]).to.match(/^failed: the lane .*1\.spec\.cjs did not begin within 0\.1 minutes$/)
+      expect([lines[2], code]).to.deep.equal(['0 passed, 2 failed', 1])
     })
 
     it('give options to mocha', async () => {
-      expect(await run([PASS, "it('waits', () => {})"], '--grep', 'waits')).to.deep.equal([
+      expect(await run([PASS, "it('waits', () => {})"], ['--grep', 'waits'])).to.deep.equal([
         ['1 passed, 0 failed'],
         0,
       ])
       const only = "it.only('passes', () => {})"
-      expect(await run([PASS, only], '--forbid-only')).to.deep.equal([['1 passed, 1 failed'], 1])
+      const [lines, code] = await run([PASS, only], ['--forbid-only'])
+      expect([lines.at(-1), code]).to.deep.equal(['1 passed, 1 failed', 1])
     })
   })
 })

@@ -88,6 +88,15 @@ export async function runProgram(
   return program.output()
 }
 
+/** Tells whether a process runs. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 /** A TCP port that is free now. */
 export async function freePort(): Promise<number> {
   const server = createServer()
