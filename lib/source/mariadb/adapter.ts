@@ -3,6 +3,7 @@ import type { Pool as PromisePool } from 'mysql2/promise'
 import type { Document, Id } from '../../model/document.ts'
 import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
+import { SharedAdapters } from '../shared-adapters.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -193,11 +194,11 @@ function usablePlace(from: string | undefined, epoch: string, head: string) {
   return from !== undefined && place?.epoch === epoch && comparePositions(from, head) <= 0 ? place : undefined
 }
 
-const adapters = new WeakMap<Pool, MariadbAdapter>()
+const adapters = new SharedAdapters<Pool, Settings, MariadbAdapter>('mariadb(pool, options)')
 
 /**
  * Adapts a server as a source. Calls with the same pool return the same adapter, so that a process follows
- * the server once. The options of the first call count.
+ * the server once. A later call may repeat the options, or leave them out.
  *
  *     const db = mariadb(mysql.createPool({ uri: 'mysql://particle@localhost/app' }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
@@ -206,8 +207,5 @@ const adapters = new WeakMap<Pool, MariadbAdapter>()
  */
 export function mariadb(given: Pool | PromisePool, options: MariadbOptions = {}): MariadbAdapter {
   const pool = checkPool(given)
-  const adapter = adapters.get(pool) ?? new MariadbAdapter(pool, options)
-  checkOptions(options)
-  adapters.set(pool, adapter)
-  return adapter
+  return adapters.get(pool, '', options, checkOptions(options), () => new MariadbAdapter(pool, options))
 }

@@ -3,6 +3,7 @@ import type { Document, Id } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import { checkOncePerHost, HostSharing, type HostSource, type OncePerHost } from '../host/index.ts'
+import { SharedAdapters } from '../shared-adapters.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -293,33 +294,29 @@ async function beginningAt(time: ClusterTime): Promise<Beginning> {
   return { begin: { startAtOperationTime: new Timestamp(time) }, time }
 }
 
-const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
+const adapters = new SharedAdapters<MongoClient, Required<MongoOptions>, MongoAdapter>('mongo(db, options)')
 
 /**
  * Adapts a database as a source. The same database of the same client gives the same adapter, so that a
- * process has one change stream per database. The options of the first call count.
+ * process has one change stream per database. A later call may repeat the options, or leave them out.
  *
  *     const db = mongo(client.db('app'))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  *
  * @param db a database: `client.db('name')` of `mongodb` 6 or 7, or `mongoose.connection.db` once mongoose is
  *   connected
- * @throws ParticleError `INVALID_OPTION` for anything else (a connection, a client, a model), and for unknown
- *   options
+ * @throws ParticleError `INVALID_OPTION` for anything else (a connection, a client, a model), for unknown
+ *   options, and for other options than those of the first call
  */
 export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)
   refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS', 'oncePerHost'])
   checkOncePerHost('mongo(db, options):', options.oncePerHost)
-  const ofClient = adapters.get(db.client) ?? new Map<string, MongoAdapter>()
-  adapters.set(db.client, ofClient)
-  const adapter =
-    ofClient.get(db.databaseName) ??
-    new MongoAdapter(db.client, db, {
-      pipeline: options.pipeline ?? [],
-      maxAwaitTimeMS: options.maxAwaitTimeMS ?? 200,
-      oncePerHost: options.oncePerHost ?? false,
-    })
-  ofClient.set(db.databaseName, adapter)
-  return adapter
+  const settings = {
+    pipeline: options.pipeline ?? [],
+    maxAwaitTimeMS: options.maxAwaitTimeMS ?? 200,
+    oncePerHost: options.oncePerHost ?? false,
+  }
+  const make = () => new MongoAdapter(db.client, db, settings)
+  return adapters.get(db.client, db.databaseName, options, settings, make)
 }

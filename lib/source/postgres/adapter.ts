@@ -3,6 +3,7 @@ import type { Document, Id } from '../../model/document.ts'
 import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
+import { SharedAdapters } from '../shared-adapters.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -272,19 +273,16 @@ function clientOf(pool: Pool, config: ClientConfig): Client {
   return new Made(config)
 }
 
-const adapters = new WeakMap<Pool, PostgresAdapter>()
+const adapters = new SharedAdapters<Pool, Settings, PostgresAdapter>('postgres(pool, options)')
 
 /**
  * Adapts a database as a source. The same pool gives the same adapter, so that a process follows the database
- * once. The options of the first call count.
+ * once. A later call may repeat the options, or leave them out.
  *
  *     const db = postgres(new pg.Pool({ connectionString }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  */
 export function postgres(pool: Pool, options: PostgresOptions = {}): PostgresAdapter {
   checkPool(pool)
-  const adapter = adapters.get(pool) ?? new PostgresAdapter(pool, options)
-  checkOptions(options)
-  adapters.set(pool, adapter)
-  return adapter
+  return adapters.get(pool, '', options, checkOptions(options), () => new PostgresAdapter(pool, options))
 }

@@ -2,6 +2,7 @@ import type { Document, Id } from '../../model/document.ts'
 import { canonical, toJson } from '../../model/json.ts'
 import { invalidOption } from '../../model/unknown.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
+import { SharedAdapters } from '../shared-adapters.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -145,7 +146,7 @@ function addressOf({ options }: RedisClient): unknown {
   return { host: host ?? 'localhost', port: port ?? 6379, path: path ?? '' }
 }
 
-const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()
+const adapters = new SharedAdapters<RedisClient, Settings, RedisAdapter>('redis(client, options)')
 
 /**
  * Adapts a Redis database as a source. The same client with the same options gives the same adapter, so that
@@ -163,9 +164,5 @@ export function redis(client: RedisClient, options: RedisOptions = {}): RedisAda
   checkClient(client)
   const settings = settingsOf(client, options)
   const key = canonical(toJson(settings))
-  const ofClient = adapters.get(client) ?? new Map<string, RedisAdapter>()
-  adapters.set(client, ofClient)
-  const adapter = ofClient.get(key) ?? new RedisAdapter(client, settings)
-  ofClient.set(key, adapter)
-  return adapter
+  return adapters.get(client, key, options, settings, () => new RedisAdapter(client, settings))
 }

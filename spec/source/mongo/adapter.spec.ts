@@ -275,6 +275,10 @@ describe('source/mongo/adapter on a real server', () => {
     expect(() => mongo(db, { oncePerHost: 1 } as object)).to.throw(
       'oncePerHost must be true, false or the path',
     )
+    mongo(db)
+    expect(() => mongo(db, { oncePerHost: true })).to.throw(
+      "'oncePerHost' had another value in the first call",
+    )
   })
 
   it('leaves nothing behind when it is closed, and tells nothing more', async () => {

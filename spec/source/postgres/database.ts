@@ -25,6 +25,7 @@ export class TestDatabase {
   readonly server: PostgresServer
   readonly #subscriptions: Subscription[] = []
   readonly #pools: Pool[] = []
+  readonly #poolOf = new Map<string, Pool>()
 
   private constructor(server: PostgresServer, url: string) {
     this.server = server
@@ -58,17 +59,28 @@ export class TestDatabase {
     }
   }
 
-  /** An adapter of the database that knows these tables; by triggers, they are installed. */
+  /**
+   * Returns an adapter of the database that knows these tables; by triggers, they are installed. Other options
+   * have another pool, since a pool has one adapter.
+   */
   async adapter(
     mode: Mode,
     tables: string[],
-    options: PostgresOptions = {},
-    pool = this.pool,
+    given: PostgresOptions = {},
+    pool?: Pool,
   ): Promise<PostgresAdapter> {
     if (mode === 'triggers') await installTriggers(this.pool, tables)
-    const adapter = postgres(pool, { changes: mode, checkInterval: 200, ...options })
+    const options = { changes: mode, checkInterval: 200, ...given }
+    const adapter = postgres(pool ?? this.#poolFor(JSON.stringify(options)), options)
     for (const table of tables) adapter.collection(table)
     return adapter
+  }
+
+  /** Returns the pool of these options: the database's own for the first ones. */
+  #poolFor(options: string): Pool {
+    const pool = this.#poolOf.get(options) ?? (this.#poolOf.size === 0 ? this.pool : this.newPool())
+    this.#poolOf.set(options, pool)
+    return pool
   }
 
   async follow(adapter: PostgresAdapter, from?: string) {
