@@ -21,6 +21,7 @@ interface Message {
 /** What TanStack DB says that a collection of a sync engine must do, over a server and a client. */
 describe('tanstack/collection', () => {
   const db = memory()
+  let store = db
   let tasks = db.collection<Task>('tasks')
   let messages = db.collection<Message>('messages')
   let server: Server
@@ -28,7 +29,7 @@ describe('tanstack/collection', () => {
   let client: Client<{ tasks: Task[]; messages: Message[] }>
 
   beforeEach(async () => {
-    const store = memory()
+    store = memory()
     tasks = store.collection<Task>('tasks')
     messages = store.collection<Message>('messages')
     const collection = late(tasks, () => 20) as CollectionHandle<Task>
@@ -79,11 +80,13 @@ describe('tanstack/collection', () => {
       },
       { includeInitialState: true },
     )
-    await tasks.bulkWrite([
-      { updateOne: { filter: { _id: 1 }, update: { $set: { value: 1 } } } },
-      { deleteOne: { filter: { _id: 2 } } },
-      { insertOne: { document: { _id: 4, team: 'a', value: 4 } } },
-    ])
+    await store.transact(() =>
+      Promise.all([
+        tasks.updateOne({ _id: 1 }, { $set: { value: 1 } }),
+        tasks.deleteOne({ _id: 2 }),
+        tasks.insertOne({ _id: 4, team: 'a', value: 4 }),
+      ]),
+    )
     await eventually(() => collection.has(4), 'the last change')
     expect(batches.slice(1)).to.deep.equal([['delete 2', 'insert 4', 'update 1']])
     expect(valuesOf(collection.toArray)).to.deep.equal({ 1: 1, 4: 4 })
