@@ -19,6 +19,7 @@ import { checkDatabase, type DriverDatabase } from './database.ts'
 import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
 import { IdKinds } from './id-kinds.ts'
+import { checkPipeline, checkReported } from './pipeline.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { type ReadRequest, readDocuments } from './read.ts'
 import {
@@ -35,8 +36,8 @@ import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.t
 /** Options of {@link mongo}. */
 export interface MongoOptions {
   /**
-   * More stages for the change stream, for example a `$match` that leaves out busy collections. The stages
-   * must keep `_id` and whole events.
+   * `$match` stages for the change stream, to leave out busy collections that Particle does not read. A
+   * collection that Particle reads is refused with `INVALID_OPTION` if the stages leave its changes out.
    */
   pipeline?: BsonDocument[]
   /** The time that the server waits for a change before an empty answer, in milliseconds. Default: 200. */
@@ -229,6 +230,7 @@ export class MongoAdapter implements Adapter {
 
   #know(collection: string): void {
     if (this.#collections.has(collection)) return
+    checkReported(this.#options.pipeline, this.db.databaseName, collection)
     this.#collections.add(collection)
     this.#host?.renew()
   }
@@ -311,6 +313,7 @@ const adapters = new SharedAdapters<MongoClient, Required<MongoOptions>, MongoAd
 export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)
   refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS', 'oncePerHost'])
+  checkPipeline(options.pipeline ?? [])
   checkOncePerHost('mongo(db, options):', options.oncePerHost)
   const settings = {
     pipeline: options.pipeline ?? [],

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Db, Long, type MongoClient, ObjectId, UUID } from 'mongodb'
+import { Server } from '../../../lib/index.ts'
 import { bsonToJson } from '../../../lib/source/mongo/bson.ts'
 import { mongo } from '../../../lib/source/mongo/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
@@ -261,6 +262,16 @@ describe('source/mongo/adapter on a real server', () => {
     const { to } = await readAll(adapter, 'users')
     await recorder.reached(adapter, to)
     expect(recorder.changesSeen.map(({ collection }) => collection)).to.deep.equal(['users'])
+  })
+
+  it('refuses a collection whose changes its pipeline leaves out', async () => {
+    const adapter = mongo(db, { pipeline: [{ $match: { 'ns.coll': 'users' } }] })
+    const users = { manifest: true as const, collection: adapter.collection('users') }
+    const missed = (name: string) => `leaves out all changes of the collection ${name}`
+    expect(() => adapter.collection('teams')).to.throw(missed('teams'))
+    expect(() => new Server({ dataSources: { users }, control: true })).to.throw(missed('particle_control'))
+    const read = await readAll(adapter, 'teams').catch((error: Error) => error.message)
+    expect(read).to.include(missed('teams'))
   })
 
   it('is the same for the same database of the same client', () => {
