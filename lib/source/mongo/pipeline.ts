@@ -34,8 +34,8 @@ export function checkPipeline(pipeline: unknown): asserts pipeline is Query[] {
 }
 
 /**
- * Checks that a pipeline lets the changes of a collection through. Otherwise, clients would keep old documents,
- * or rights that have ended.
+ * Checks that a pipeline lets the changes of a collection through. Otherwise, clients would keep old
+ * documents, or rights that have ended.
  *
  * @throws ParticleError `INVALID_OPTION` for a pipeline that leaves out a kind of events
  */
@@ -47,12 +47,12 @@ export function checkReported(pipeline: readonly Query[], db: string, coll: stri
   if (out.length === 0) return
   const events = out.length === OPERATION_TYPES.length ? 'all changes' : `the events ${out.join(', ')}`
   throw invalidOption(
-    `mongo(db, options): the pipeline leaves out ${events} of the collection ${coll}, which Particle reads: ` +
-      "let them through, with the collection's name in the condition on 'ns.coll', for example",
+    `mongo(db, options): the pipeline leaves out ${events} of the collection ${coll}, which Particle ` +
+      "reads: let them through, with the collection's name in the condition on 'ns.coll', for example",
   )
 }
 
-/** Checks whether a condition can hold for an event. Returns true in doubt: other fields may have any value. */
+/** Checks whether a condition can hold for an event. Returns true in doubt: fields may have any value. */
 function mayMatch(condition: unknown, event: Document): boolean {
   if (!isObject(condition)) return true
   return Object.entries(condition).every(([key, value]) => {
