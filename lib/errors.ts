@@ -42,7 +42,8 @@
  * - `SOURCE_FAILED`: a data source could not be read or followed, or did not store a decision on rights.
  * - `STORE_FAILED`: the browser's store could not be read or written (no space, or none at all). The client
  *   continues, and does not keep its model for the next visit.
- * - `LIMIT_EXCEEDED`: a root, a relation or an identity is larger than a limit allows.
+ * - `LIMIT_EXCEEDED`: a root or a relation is larger, or a client watches more roots, or a server has more
+ *   views or revocations, than a limit allows.
  * - `NO_REPLICA_SET`: MongoDB runs standalone, and has no change streams.
  * - `DUPLICATE_KEY`: a document with this `_id` exists already (the memory source).
  * - `CLOSED`: the server, client or source was closed.
