@@ -150,6 +150,10 @@ export interface ColumnForm {
   readonly types: readonly string[]
   /** Checks whether a value, or an element of an array, may equal a JSON value. Returns true in doubt. */
   mayEqual(value: Json): boolean
+  /** Checks whether an order with a text of this form makes sense. Absent if any text does. */
+  readonly mayOrder?: ((text: string) => boolean) | undefined
+  /** Explains an order of the values that the type does not suggest, and the mend. */
+  readonly disorder?: string | undefined
 }
 
 /** Explains why no document has a value at a path: `is no column of the table users`, for example. */

@@ -25,16 +25,21 @@ interface Comparison {
   path: string
   /** The values of which one must match. */
   values: readonly unknown[]
-  /** Whether the values' types decide alone, as in an order. */
+  /** Whether the values' types decide alone. */
   byType: boolean
+  /** Whether the field and the value are compared by their order. */
+  isOrder?: boolean
 }
+
+/** Ends the description of a value that has a column's type, but not the form of its values. */
+const OTHER_FORM = ' of another form'
 
 type Report = 'error' | 'debug'
 
 /**
  * Creates a function that checks a source against the columns of its table. The function reports each name
- * that is no column, and each column that is compared with values that it never has. Reports the types of
- * values, but no values: they may be an identity's.
+ * that is no column, each column that is compared with values that it never has, and each order that the
+ * column's type does not suggest. Reports the types of values, but no values: they may be an identity's.
  */
 export function columnHint(
   { where, collection, manifest, sortLimit, criteria, hasParams }: ColumnUse,
@@ -50,8 +55,11 @@ export function columnHint(
     ...(sortLimit?.order.keys ?? []).map(([path]) => [`${where}.sort`, path] as const),
   ]
   const option = `${where}.criteria`
+  const disorderOf = (what: string, path: string, { type, disorder }: ColumnForm) =>
+    `${what} "${path}", but the column of the table ${collection} has the type ${type}, which ${disorder}`
   const check = (columns: Columns, query: Query, report: Report) => {
-    for (const { path, values, byType } of comparisonsIn(query)) {
+    for (const comparison of comparisonsIn(query)) {
+      const { path, isOrder } = comparison
       const found = columns.find(path)
       if (!found) continue
       if ('absence' in found) {
@@ -61,19 +69,29 @@ export function columnHint(
         warnings[report](topic, `${option} names ${name}, which ${found.absence}`)
         continue
       }
-      const odd = oddValue(found, values, byType)
+      if (isOrder && found.disorder !== undefined) {
+        warnings[report](`${option} ${path}`, disorderOf(`${option} compares the order of`, path, found))
+        continue
+      }
+      const odd = oddValue(found, comparison)
       if (odd === undefined) continue
+      const effect = isOrder && odd.endsWith(OTHER_FORM) ? 'their order means nothing' : 'the two never match'
       warnings[report](
         `${option} ${path}`,
         `${option} compares "${path}" with ${odd}, but the column of the table ${collection} has the type ` +
-          `${found.type}, so that the two never match: compare with ${found.form}`,
+          `${found.type}, so that ${effect}: compare with ${found.form}`,
       )
     }
   }
   return (columns, query) => {
     for (const [part, path] of named) {
       const found = columns.find(path)
-      if (!found || !('absence' in found)) continue
+      if (!found) continue
+      if (!('absence' in found)) {
+        if (part !== manifestOption && found.disorder !== undefined)
+          warnings.error(`${part} ${path}`, disorderOf(`${part} sorts by`, path, found))
+        continue
+      }
       // Gives a hint alone for a manifest that is ahead of a migration.
       const isLikely = found.near !== undefined && !listed.has(found.near)
       const report = part !== manifestOption || isLikely ? 'error' : 'debug'
@@ -122,7 +140,7 @@ function* comparisonsOf(path: string, condition: unknown): Generator<Comparison>
       case '$gte':
       case '$lt':
       case '$lte':
-        yield { path, values: [value], byType: true }
+        yield { path, values: [value], byType: true, isOrder: true }
         break
       case '$regex':
         yield { path, values: [/./], byType: true }
@@ -137,12 +155,14 @@ function* comparisonsOf(path: string, condition: unknown): Generator<Comparison>
 }
 
 /** Describes the first of some values if none of them can match a column; undefined otherwise. */
-function oddValue(form: ColumnForm, values: readonly unknown[], byType: boolean): string | undefined {
+function oddValue(form: ColumnForm, { values, byType, isOrder }: Comparison): string | undefined {
   const { types } = form
   const may = (value: unknown) => {
     if (value instanceof RegExp) return types.includes('string')
     const json = inJson(value) as Json
-    return json === null || (byType ? types.includes(typeof json) : form.mayEqual(json))
+    if (json === null) return true
+    if (isOrder && typeof json === 'string' && form.mayOrder && !form.mayOrder(json)) return false
+    return byType ? types.includes(typeof json) : form.mayEqual(json)
   }
   if (values.some(may)) return undefined
   const [first] = values
@@ -154,5 +174,5 @@ function describe(value: unknown, types: readonly string[]): string {
   const json = inJson(value)
   const type = Array.isArray(json) ? 'list' : typeof json
   const name = type === 'string' ? 'a text' : type === 'object' ? 'an object' : `a ${type}`
-  return types.includes(typeof json) ? `${name} of another form` : name
+  return types.includes(typeof json) ? name + OTHER_FORM : name
 }

@@ -4,6 +4,10 @@ import { nearest } from '../../model/nearest.ts'
 import type { ColumnForm, Columns, NoColumn } from '../source.ts'
 import { columnPathsOf, type Fields } from './field.ts'
 
+/** Explains the order of decimals, which are texts in JSON so that no digit is lost. */
+export const DECIMAL_DISORDER =
+  'is ordered as text, so that "9.90" comes after "77.00": store an integer, such as cents, or a double'
+
 /** Limits the columns that a message lists. */
 const MAX_LISTED = 20
 

@@ -43,6 +43,11 @@ export function isTimeForm(text: string, zone: '' | 'Z'): boolean {
   return TIME.exec(text)?.[1] === zone || ODD.test(text)
 }
 
+/** Checks for a date or a time, or the beginning of one, so that the order of texts is that of dates. */
+export function isDateBound(text: string): boolean {
+  return DATE_LIKE.test(text) || ODD.test(text)
+}
+
 function exists(iso: string): boolean {
   const date = new Date(iso)
   return !Number.isNaN(date.getTime()) && date.toISOString() === iso && date.getUTCFullYear() > 0

@@ -41,6 +41,10 @@ describe('source/mariadb/columns', () => {
       [{ due: '2024-05-06T00:00:00.000Z' }, 'compare with a text such as "2024-05-06"'],
       [{ price: 9.9 }, '"price" with a number, but the column of the table tasks has the type decimal(10,2)'],
       [{ price: '9.9' }, '"price" with a text of another form'],
+      [{ price: { $gt: 20 } }, 'which is ordered as text, so that "9.90" comes after "77.00"'],
+      [{ price: { $lte: '20.00' } }, 'the order of "price", but the column of the table tasks has the type'],
+      [{ due: { $gt: '01.02.2024' } }, 'their order means nothing: compare with a text such as "2024-05-06"'],
+      [{ seen: { $not: { $lt: 'tomorrow' } } }, '"seen" with a text of another form'],
       [{ tags: 1 }, '"tags" with a number'],
       [{ $or: [{ id: 1 }, { $and: [{ active: false }] }] }, '"active" with a boolean'],
       [
@@ -71,7 +75,7 @@ describe('source/mariadb/columns', () => {
     const valid = [
       { active: 1, bits: 0, status: 'open', mood: 'sad', owner: 5, tags: 'a' },
       { createdAt: '2024-05-06T07:08:09.010', seen: new Date(), due: { $gte: '2024' }, price: '9.90' },
-      { createdAt: { $gt: new Date() }, due: { $lt: new Date() }, price: { $gt: '5' } },
+      { createdAt: { $gt: new Date() }, due: { $lt: new Date() }, seen: { $gt: '2024-05' } },
       { owner: { $in: [5, '5'] }, big: { $in: ['9007199254740993'] }, status: { $in: [] } },
       { status: null, active: { $ne: null }, owner: { $exists: true }, tags: ['a', 'b'] },
       { 'data.kind': true, data: { kind: 1 }, 'tags.0': 'a' },
@@ -87,7 +91,7 @@ describe('source/mariadb/columns', () => {
       tasks: {
         manifest: { statsu: true, owner: true, data: { kind: true }, active: { on: true }, ownr: true },
         collection: tasks(),
-        sort: { createdat: -1, 'data.at': 1 },
+        sort: { createdat: -1, price: 1, 'data.at': 1 },
       },
     })
     expect(errors.sort()).to.deep.equal([
@@ -95,6 +99,9 @@ describe('source/mariadb/columns', () => {
         'meant',
       'dataSources.tasks.sort names "createdat", which is no column of the table tasks: "createdAt" was ' +
         'perhaps meant',
+      'dataSources.tasks.sort sorts by "price", but the column of the table tasks has the type decimal(10,2), ' +
+        'which is ordered as text, so that "9.90" comes after "77.00": store an integer, such as cents, or a ' +
+        'double',
     ])
     expect(hints.join()).to.include(
       'names "active.on", which leads into the column active of the table tasks',

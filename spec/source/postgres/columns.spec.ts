@@ -33,6 +33,10 @@ describe('source/postgres/columns on a real server', () => {
       [{ key: '2F1B8E9C-0D3A-4C5B-9E7F-6A1D2C3B4E5F' }, 'compare with a text in lower case'],
       [{ price: 9.9 }, '"price" with a number, but the column of the table tasks has the type numeric(10,2)'],
       [{ price: '9.9' }, '"price" with a text of another form'],
+      [{ price: { $gt: 20 } }, 'which is ordered as text, so that "9.90" comes after "77.00"'],
+      [{ price: { $lte: '20.00' } }, 'the order of "price", but the column of the table tasks has the type'],
+      [{ due: { $gt: '01.02.2024' } }, 'their order means nothing: compare with a text such as "2024-05-06"'],
+      [{ createdAt: { $not: { $lt: 'tomorrow' } } }, '"createdAt" with a text of another form'],
       [{ cost: 9.9 }, 'has the type public.amount'],
       [{ counts: '5' }, 'has the type integer[]'],
       [{ createdat: '2024' }, 'names "createdat", which is no column of the table tasks: "createdAt" was'],
@@ -61,7 +65,7 @@ describe('source/postgres/columns on a real server', () => {
       { createdAt: { $lt: 'infinity' }, local: { $gt: new Date() }, due: '0044-03-15 BC', cost: '9.9' },
       { createdAt: 'infinity', owner: '9007199254740993', price: 'NaN', 'counts.0': 1, counts: [1] },
       { 'data.kind': true, data: [1], tags: ['a'], key: '2f1b8e9c-0d3a-4c5b-9e7f-6a1d2c3b4e5f' },
-      { status: '@name', owner: { $in: '@ids' } },
+      { status: '@name', owner: { $in: '@ids' }, due: { $lt: new Date() }, createdAt: { $gt: '2024-05' } },
     ]
     const identity = { name: 'Ada', ids: [7] }
     expect(await reportsOf(sourcesOf(await tasks(), valid), identity)).to.deep.equal({
@@ -73,13 +77,16 @@ describe('source/postgres/columns on a real server', () => {
   it('tells of a manifest and a sort that name no column', async () => {
     const manifest = { createdat: true as const, twice: true as const, data: { kind: true as const } }
     const { errors } = await reportsOf({
-      tasks: { manifest, collection: await tasks(), sort: { creatdby: -1, 'data.at': 1 } },
+      tasks: { manifest, collection: await tasks(), sort: { creatdby: -1, price: 1, 'data.at': 1 } },
     })
     expect(errors.sort()).to.deep.equal([
       'dataSources.tasks.manifest names "createdat", which is no column of the table tasks: "createdAt" was ' +
         'perhaps meant',
       'dataSources.tasks.sort names "creatdby", which is no column of the table tasks: "createdby" was ' +
         'perhaps meant',
+      'dataSources.tasks.sort sorts by "price", but the column of the table tasks has the type numeric(10,2), ' +
+        'which is ordered as text, so that "9.90" comes after "77.00": store an integer, such as cents, or a ' +
+        'double',
     ])
   })
 })
