@@ -100,6 +100,13 @@ async function showTable(
   } catch (error) {
     if (MISSING.has(numberOf(error))) return undefined
     if (!DENIED.has(numberOf(error))) throw error
+    // Names a view first, because its definition needs the right SHOW VIEW, which would not help.
+    const [kind] = await ask(
+      connection,
+      `SELECT table_type FROM information_schema.tables ${inCatalog(table)}`,
+    )
+    const remedy = KINDS[kind?.[0] ?? '']
+    if (remedy !== undefined) throw unusable(table, remedy)
     const [row] = await ask(connection, 'SELECT CURRENT_USER()')
     const [user = '', host = '%'] = (row?.[0] ?? '').split(/@(?=[^@]*$)/)
     const grant = `run GRANT SELECT ON ${quoteTable(table)} TO ${quote(user)}@${quote(host)}`

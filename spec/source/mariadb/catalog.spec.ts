@@ -166,11 +166,11 @@ describe('source/mariadb/catalog on a real server', () => {
       `CREATE TABLE players (id INT PRIMARY KEY, team INT, data JSON,
         FOREIGN KEY (team) REFERENCES teams (id) ON DELETE CASCADE)`,
     )
-    const load = (name: string) =>
+    const load = (name: string, table = 'players') =>
       database.as(name, async (pool) => {
         const connection = await promised(pool).getConnection()
         try {
-          return await loadTable(connection, database.reference('players'))
+          return await loadTable(connection, database.reference(table))
         } catch (error) {
           return String(error)
         } finally {
@@ -179,6 +179,10 @@ describe('source/mariadb/catalog on a real server', () => {
       })
     const reader = await user(`SELECT ON ${database.name}.*`)
     expect(await load(reader)).to.deep.equal(await database.table('players'))
+    await database.run('CREATE VIEW red_players AS SELECT id FROM players')
+    expect(await load(reader, 'red_players'))
+      .to.include('is a view')
+      .and.include('use its tables')
     const nobody = await user()
     expect(await load(nobody)).to.include(
       `GRANT SELECT ON \`${database.name}\`.\`players\` TO \`${nobody}\`@\`%\``,
