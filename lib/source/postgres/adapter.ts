@@ -225,15 +225,23 @@ export class PostgresAdapter implements Adapter {
     if (changes === 'replication') return replication()
     const { rows } = await this.pool.query(
       `SELECT pg_catalog.current_setting('wal_level') AS level,
-        pg_catalog.to_regclass($1) IS NOT NULL AS installed,
+        (SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE') FROM pg_catalog.pg_namespace n
+          JOIN pg_catalog.pg_class ON relnamespace = n.oid
+          WHERE nspname = $1 AND relname = 'commits') AS readable,
+        CURRENT_USER AS role,
         (SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER)
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname IN ('rds_replication', 'azure_replication')
           AND pg_catalog.pg_has_role(rolname, 'member')) AS allowed`,
-      [`${schema}.commits`],
+      [schema],
     )
-    const { level, installed, allowed } = rows[0] ?? {}
+    const { level, readable, role, allowed } = rows[0] ?? {}
     if (changes === 'auto' && level === 'logical' && allowed) return replication()
-    if (installed) return outbox()
+    if (readable) return outbox()
+    if (readable === false)
+      throw invalidOption(
+        `The role ${role} may not read the outbox ${schema}: run npx particle postgres install <table>... ` +
+          `--grant-to ${role}, or installTriggers with grantTo, once, as the tables' owner`,
+      )
     throw invalidOption(
       changes === 'triggers'
         ? `There is no outbox ${schema} in the database: ${RUN_INSTALL}`

@@ -225,8 +225,14 @@ describe('source/postgres/triggers on a real server', () => {
         `GRANT INSERT ON users TO ${writer}`,
         `GRANT SELECT ON users TO ${reader}`,
       )
-      await installTriggers(database.pool, ['users'], { grantTo: [reader] })
       const as = (role: string) => Object.assign(new URL(database.url), { username: role }).href
+      await installTriggers(database.pool, ['users'])
+      const denied = postgres(database.newPool(as(reader)))
+      denied.collection('users')
+      const refusal: unknown = await denied.open(new Recorder()).catch((error: unknown) => error)
+      expect(String(refusal)).to.include(`The role ${reader} may not read the outbox particle_outbox`)
+      expect(String(refusal)).to.include(`--grant-to ${reader}`)
+      await installTriggers(database.pool, ['users'], { grantTo: [reader] })
       const adapter = postgres(database.newPool(as(reader)), { checkInterval: 100 })
       adapter.collection('users')
       // By `auto`: this role can't replicate.
