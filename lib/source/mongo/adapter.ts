@@ -1,6 +1,6 @@
 import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Document, Id } from '../../model/document.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import { checkOncePerHost, HostSharing, type HostSource, type OncePerHost } from '../host/index.ts'
 import { SharedAdapters } from '../shared-adapters.ts'
@@ -320,6 +320,8 @@ export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdap
     maxAwaitTimeMS: options.maxAwaitTimeMS ?? 200,
     oncePerHost: options.oncePerHost ?? false,
   }
+  if (!(Number.isFinite(settings.maxAwaitTimeMS) && settings.maxAwaitTimeMS > 0))
+    throw invalidOption('mongo(db, options): maxAwaitTimeMS must be a number of milliseconds above 0')
   const make = () => new MongoAdapter(db.client, db, settings)
   return adapters.get(db.client, db.databaseName, options, settings, make)
 }

@@ -286,6 +286,8 @@ describe('source/mongo/adapter on a real server', () => {
     expect(() => mongo(db, { oncePerHost: 1 } as object)).to.throw(
       'oncePerHost must be true, false or the path',
     )
+    for (const maxAwaitTimeMS of [-1, 0, Number.NaN, '200' as never])
+      expect(() => mongo(db, { maxAwaitTimeMS })).to.throw('maxAwaitTimeMS must be a number of milliseconds')
     mongo(db)
     expect(() => mongo(db, { oncePerHost: true })).to.throw(
       "'oncePerHost' had another value in the first call",
