@@ -148,6 +148,27 @@ describe('Coming back to a stream', () => {
     }
   })
 
+  it('replays a root whose source kept its history, where that of another root was lost', async () => {
+    const small = memory({ history: 2 })
+    const notes = small.collection('notes')
+    await notes.insertOne({ _id: 1, n: 0 })
+    const manifest = { name: true as const, n: true as const }
+    await start({
+      dataSources: { users: { manifest, collection: users }, notes: { manifest, collection: notes } },
+    })
+    const first = await ready()
+    first.close()
+    await until(() => server.stats().connections === 0)
+    for (let i = 0; i < 9; i++) await notes.updateOne({ _id: 1 }, { $inc: { n: 1 } })
+    await users.updateOne({ _id: 1 }, { $set: { name: 'two' } })
+    const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+    expect(back.of('reset').map(({ data }) => data)).to.deep.equal([
+      { root: 'notes', reason: 'history-lost' },
+    ])
+    expect(back.of('payload').map(({ data }) => data.root)).to.deep.equal(['notes'])
+    expect(back.of('delta').map(({ data }) => data.root)).to.deep.equal(['users'])
+  })
+
   it('resets a callback source that nobody listened to meanwhile, whatever else there was to tell', async () => {
     let n = 0
     const payload = () => ({ data: [{ _id: 1, n }], timestamp: new Date() })

@@ -249,7 +249,11 @@ export class Roots {
     } catch (error) {
       return this.#restart(roots, begun, error)
     }
-    if (!current()) return this.#restart(roots, begun)
+    if (!current()) {
+      // Goes on with the other roots, because a source that lost its history says nothing of their sources.
+      const left = roots.filter((root, index) => !root.isGone && begun[index]?.())
+      return left.length > 0 ? this.#replay(left, points) : undefined
+    }
     const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
     // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
     const count = this.list.length - this.joining
