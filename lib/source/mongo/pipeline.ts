@@ -34,8 +34,8 @@ export function checkPipeline(pipeline: unknown): asserts pipeline is Query[] {
 }
 
 /**
- * Checks that a pipeline lets the changes of a collection through. Otherwise, clients would keep old documents,
- * or rights that have ended.
+ * Checks that a pipeline lets the changes of a collection through. Otherwise, clients would keep old
+ * documents, or rights that have ended.
  *
  * @throws ParticleError `INVALID_OPTION` for a pipeline that leaves out a kind of events
  */
