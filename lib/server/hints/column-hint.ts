@@ -45,10 +45,10 @@ export function columnHint(
   const constants = criteria && !isFunction && hasParams ? constantsOf(criteria) : {}
   const manifestOption = `${where}.manifest`
   const listed = new Set(manifest === true ? [] : Object.keys(manifest))
-  const named = [
+  const named = new Set([
     ...pathsOf(manifest).map((path) => [manifestOption, path] as const),
     ...(sortLimit?.order.keys ?? []).map(([path]) => [`${where}.sort`, path] as const),
-  ]
+  ])
   const option = `${where}.criteria`
   const check = (columns: Columns, query: Query, report: Report) => {
     for (const { path, values, byType } of comparisonsIn(query)) {
@@ -71,9 +71,12 @@ export function columnHint(
     }
   }
   return (columns, query) => {
-    for (const [part, path] of named) {
+    for (const name of named) {
+      const [part, path] = name
       const found = columns.find(path)
       if (!found || !('absence' in found)) continue
+      // Searches for a near name once only, which takes long in a table of many columns.
+      named.delete(name)
       // Gives a hint alone for a manifest that is ahead of a migration.
       const isLikely = found.near !== undefined && !listed.has(found.near)
       const report = part !== manifestOption || isLikely ? 'error' : 'debug'
