@@ -1,6 +1,6 @@
 import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Document, Id } from '../../model/document.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import { checkOncePerHost, HostSharing, type HostSource, type OncePerHost } from '../host/index.ts'
 import { SharedAdapters } from '../shared-adapters.ts'
@@ -278,6 +278,8 @@ export class MongoAdapter implements Adapter {
 
 /** Limits the difference between the latest times of two routers. */
 const ROUTERS_APART_S = 60
+/** The longest time that MongoDB takes, in milliseconds. */
+const LONGEST_MS = 2 ** 31 - 1
 /** The time to trust the oplog's oldest entry, in milliseconds. */
 const OLDEST_KEPT_MS = 5000
 
@@ -320,6 +322,9 @@ export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdap
     maxAwaitTimeMS: options.maxAwaitTimeMS ?? 200,
     oncePerHost: options.oncePerHost ?? false,
   }
+  const { maxAwaitTimeMS } = settings
+  if (!Number.isInteger(maxAwaitTimeMS) || maxAwaitTimeMS < 0 || maxAwaitTimeMS > LONGEST_MS)
+    throw invalidOption('mongo(db, options): maxAwaitTimeMS must be a whole number of milliseconds')
   const make = () => new MongoAdapter(db.client, db, settings)
   return adapters.get(db.client, db.databaseName, options, settings, make)
 }
