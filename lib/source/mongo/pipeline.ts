@@ -22,7 +22,8 @@ const STAGES = ['$match', '$changeStreamSplitLargeEvent']
  * @throws ParticleError `INVALID_OPTION`
  */
 export function checkPipeline(pipeline: unknown): asserts pipeline is Query[] {
-  const isList = Array.isArray(pipeline) && pipeline.every(isObject)
+  const isStage = (stage: unknown) => isObject(stage) && Object.keys(stage).length > 0
+  const isList = Array.isArray(pipeline) && pipeline.every(isStage)
   const names = isList ? pipeline.flatMap((stage) => Object.keys(stage)) : []
   const other = names.find((name) => !STAGES.includes(name))
   if (isList && other === undefined) return

@@ -15,6 +15,8 @@ describe('source/mongo/pipeline', () => {
       [{ $match: {} }, 'is no list of stages'],
       ['tasks', 'is no list of stages'],
       [[null], 'is no list of stages'],
+      [[{}], 'is no list of stages'],
+      [[new Map([['$match', {}]])], 'is no list of stages'],
     ] as const) {
       const { code, message } = failure(() => checkPipeline(pipeline))
       expect([code, message]).to.deep.equal([
