@@ -50,10 +50,10 @@ export function columnHint(
   const constants = criteria && !isFunction && hasParams ? constantsOf(criteria) : {}
   const manifestOption = `${where}.manifest`
   const listed = new Set(manifest === true ? [] : Object.keys(manifest))
-  const named = [
+  const named = new Set([
     ...pathsOf(manifest).map((path) => [manifestOption, path] as const),
     ...(sortLimit?.order.keys ?? []).map(([path]) => [`${where}.sort`, path] as const),
-  ]
+  ])
   const option = `${where}.criteria`
   const disorderOf = (what: string, path: string, { type, disorder }: ColumnForm) =>
     `${what} "${path}", but the column of the table ${collection} has the type ${type}, which ${disorder}`
@@ -84,7 +84,8 @@ export function columnHint(
     }
   }
   return (columns, query) => {
-    for (const [part, path] of named) {
+    for (const name of named) {
+      const [part, path] = name
       const found = columns.find(path)
       if (!found) continue
       if (!('absence' in found)) {
@@ -92,6 +93,8 @@ export function columnHint(
           warnings.error(`${part} ${path}`, disorderOf(`${part} sorts by`, path, found))
         continue
       }
+      // Searches for a near name once only, which takes long in a table of many columns.
+      named.delete(name)
       // Gives a hint alone for a manifest that is ahead of a migration.
       const isLikely = found.near !== undefined && !listed.has(found.near)
       const report = part !== manifestOption || isLikely ? 'error' : 'debug'

@@ -31,12 +31,10 @@ export async function placeOf(given: string | true, key: string): Promise<string
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw unusable(folder, error instanceof Error ? error.message : String(error), error)
   })
-  const { mode, uid, isOwn } = await lstat(folder).then((found) => ({
-    mode: found.mode,
-    uid: found.uid,
-    isOwn: found.isDirectory() && found.uid === process.getuid?.(),
-  }))
-  if (!isOwn) throw unusable(folder, `it is no folder of this user (its owner is ${uid})`)
+  const found = await lstat(folder)
+  const { mode, uid } = found
+  if (!found.isDirectory()) throw unusable(folder, 'it is a link: give the path of the folder itself')
+  if (uid !== process.getuid?.()) throw unusable(folder, `it is a folder of another user (${uid})`)
   if ((mode & 0o077) !== 0) throw unusable(folder, 'others may enter it: give it the mode 0700')
   return path
 }

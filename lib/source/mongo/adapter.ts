@@ -278,6 +278,8 @@ export class MongoAdapter implements Adapter {
 
 /** Limits the difference between the latest times of two routers. */
 const ROUTERS_APART_S = 60
+/** The longest time that MongoDB takes, in milliseconds. */
+const LONGEST_MS = 2 ** 31 - 1
 /** The time to trust the oplog's oldest entry, in milliseconds. */
 const OLDEST_KEPT_MS = 5000
 
@@ -320,8 +322,9 @@ export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdap
     maxAwaitTimeMS: options.maxAwaitTimeMS ?? 200,
     oncePerHost: options.oncePerHost ?? false,
   }
-  if (!(Number.isFinite(settings.maxAwaitTimeMS) && settings.maxAwaitTimeMS > 0))
-    throw invalidOption('mongo(db, options): maxAwaitTimeMS must be a number of milliseconds above 0')
+  const { maxAwaitTimeMS } = settings
+  if (!Number.isInteger(maxAwaitTimeMS) || maxAwaitTimeMS < 0 || maxAwaitTimeMS > LONGEST_MS)
+    throw invalidOption('mongo(db, options): maxAwaitTimeMS must be a whole number of milliseconds')
   const make = () => new MongoAdapter(db.client, db, settings)
   return adapters.get(db.client, db.databaseName, options, settings, make)
 }

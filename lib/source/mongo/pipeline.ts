@@ -3,18 +3,15 @@ import { isObject } from '../../model/json.ts'
 import { invalidOption } from '../../model/unknown.ts'
 import { matcher, type Query } from '../../policy/query.ts'
 
-/** The events that report a change of a document. */
-const OPERATION_TYPES = ['insert', 'update', 'replace', 'delete']
-/** The fields whose values are known before an event comes. `to` is missing. */
-const KNOWN: ReadonlySet<string> = new Set([
-  'operationType',
-  'ns',
-  'ns.db',
-  'ns.coll',
-  'to',
-  'to.db',
-  'to.coll',
-])
+/** The fields that each kind of event never has. Particle asks for no `fullDocument` of an update. */
+const ABSENT: Readonly<Record<string, readonly string[]>> = {
+  insert: ['updateDescription', 'fullDocumentBeforeChange', 'to'],
+  update: ['fullDocument', 'to'],
+  replace: ['updateDescription', 'to'],
+  delete: ['fullDocument', 'updateDescription', 'to'],
+  drop: ['documentKey', 'fullDocument', 'fullDocumentBeforeChange', 'updateDescription', 'to'],
+  rename: ['documentKey', 'fullDocument', 'fullDocumentBeforeChange', 'updateDescription'],
+}
 /** The stages that leave an event whole. */
 const STAGES = ['$match', '$changeStreamSplitLargeEvent']
 
@@ -25,7 +22,8 @@ const STAGES = ['$match', '$changeStreamSplitLargeEvent']
  * @throws ParticleError `INVALID_OPTION`
  */
 export function checkPipeline(pipeline: unknown): asserts pipeline is Query[] {
-  const isList = Array.isArray(pipeline) && pipeline.every(isObject)
+  const isStage = (stage: unknown) => isObject(stage) && Object.keys(stage).length > 0
+  const isList = Array.isArray(pipeline) && pipeline.every(isStage)
   const names = isList ? pipeline.flatMap((stage) => Object.keys(stage)) : []
   const other = names.find((name) => !STAGES.includes(name))
   if (isList && other === undefined) return
@@ -40,34 +38,55 @@ export function checkPipeline(pipeline: unknown): asserts pipeline is Query[] {
  * @throws ParticleError `INVALID_OPTION` for a pipeline that leaves out a kind of events
  */
 export function checkReported(pipeline: readonly Query[], db: string, coll: string): void {
-  const out = OPERATION_TYPES.filter((operationType) => {
+  const kinds = Object.keys(ABSENT)
+  const out = kinds.filter((operationType) => {
     const event = { operationType, ns: { db, coll } }
-    return !pipeline.every(({ $match }) => mayMatch($match, event))
+    return pipeline.some(({ $match }) => outcome($match, event) === false)
   })
   if (out.length === 0) return
-  const events = out.length === OPERATION_TYPES.length ? 'all changes' : `the events ${out.join(', ')}`
+  const events = out.length === kinds.length ? 'all changes' : `the events ${out.join(', ')}`
   throw invalidOption(
-    `mongo(db, options): the pipeline leaves out ${events} of the collection ${coll}, which Particle ` +
-      "reads: let them through, with the collection's name in the condition on 'ns.coll', for example",
+    `mongo(db, options): the pipeline leaves out ${events} of the collection ${coll}, ` +
+      `which Particle reads: let them through, as the condition { 'ns.coll': '${coll}' } does`,
   )
 }
 
-/** Checks whether a condition can hold for an event. Returns true in doubt: fields may have any value. */
-function mayMatch(condition: unknown, event: Document): boolean {
-  if (!isObject(condition)) return true
-  return Object.entries(condition).every(([key, value]) => {
-    const parts: unknown[] = Array.isArray(value) ? value : []
-    if (key === '$and') return parts.every((part) => mayMatch(part, event))
-    if (key === '$or') return parts.some((part) => mayMatch(part, event))
-    return !KNOWN.has(key) || matches({ [key]: value }, event)
+type Outcome = boolean | undefined
+
+/** Tests an event by a condition. Returns `undefined` in doubt: the other fields may have any value. */
+function outcome(condition: unknown, event: Document & { operationType: string }): Outcome {
+  if (!isObject(condition)) return undefined
+  const known = ['operationType', 'ns', ...(ABSENT[event.operationType] ?? [])]
+  const outcomes = Object.entries(condition).map(([key, value]) => {
+    const parts = () => (Array.isArray(value) ? value.map((part) => outcome(part, event)) : [])
+    if (key === '$and') return every(parts())
+    if (key === '$or') return not(every(parts().map(not)))
+    if (key === '$nor') return every(parts().map(not))
+    return known.includes(key.split('.', 1).join()) ? matches({ [key]: value }, event) : undefined
   })
+  return every(outcomes)
 }
 
-function matches(query: Query, event: Document): boolean {
+function every(outcomes: readonly Outcome[]): Outcome {
+  if (outcomes.includes(false)) return false
+  return outcomes.includes(undefined) ? undefined : true
+}
+
+function not(one: Outcome): Outcome {
+  return one === undefined ? undefined : !one
+}
+
+/** Leaves to MongoDB what only MongoDB knows: other operators, and values of its own classes. */
+function matches(query: Query, event: Document): Outcome {
+  if (hasBson(query)) return undefined
   try {
     return matcher(query)(event)
   } catch {
-    // Leaves a condition that only MongoDB knows to MongoDB.
-    return true
+    return undefined
   }
+}
+
+function hasBson(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return '_bsontype' in value || Object.values(value).some(hasBson)
 }

@@ -1,6 +1,6 @@
 import type { Id, Json } from '../../model/document.ts'
-import { isObject, toJson } from '../../model/json.ts'
-import { isPlain } from '../../policy/query.ts'
+import { isObject } from '../../model/json.ts'
+import { inJson, isPlain } from '../../policy/query.ts'
 import type { Query } from '../source.ts'
 import { ALL, ANY, and, type Condition, NONE, not, or } from './condition.ts'
 import { columnOf, type Fields } from './field.ts'
@@ -87,7 +87,7 @@ export class Filter {
   /** Tests that a column has one of some values. */
   #among(field: string, values: readonly unknown[]): Condition {
     if (values.some((value) => value instanceof RegExp)) return ANY
-    const wanted = values.map((value) => (value === undefined ? null : toJson(value)))
+    const wanted = values.map((value) => inJson(value) as Json)
     const { key, options } = this.#table
     if (field === '_id' && key.length > 1) return or(wanted.map((id) => this.#compoundId(id)))
     const column = columnOf(this.#table, field)
@@ -108,7 +108,7 @@ export class Filter {
   #compare(field: string, operator: string, given: unknown): Condition {
     const column = columnOf(this.#table, field)
     if (column === undefined) return ANY
-    return this.#tests.compare(column, operator, given === undefined ? null : toJson(given))
+    return this.#tests.compare(column, operator, inJson(given) as Json)
   }
 
   #isColumn(field: string): boolean {

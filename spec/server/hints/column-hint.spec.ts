@@ -18,6 +18,13 @@ const COLUMNS: Columns = {
 }
 
 function reportsOf(use: Partial<ColumnUse>, ...queries: Query[]) {
+  const looked: string[] = []
+  const columns: Columns = {
+    find(path) {
+      looked.push(path)
+      return COLUMNS.find(path)
+    },
+  }
   const errors: string[] = []
   const hints: string[] = []
   const warnings = new Warnings({
@@ -26,8 +33,8 @@ function reportsOf(use: Partial<ColumnUse>, ...queries: Query[]) {
   })
   const given = { manifest: true as const, sortLimit: undefined, criteria: undefined, hasParams: false }
   const hint = columnHint({ where: 'dataSources.items', collection: 'items', ...given, ...use }, warnings)
-  for (const query of queries) hint(COLUMNS, query)
-  return { errors, hints }
+  for (const query of queries) hint(columns, query)
+  return { errors, hints, looked }
 }
 
 describe('server/column-hint', () => {
@@ -51,7 +58,8 @@ describe('server/column-hint', () => {
       { n: { $type: 'string' }, t: { $not: /a/ } },
       { $comment: 'all' },
     ]
-    expect(reportsOf({}, ...fine)).to.deep.equal({ errors: [], hints: [] })
+    const { errors, hints } = reportsOf({}, ...fine)
+    expect({ errors, hints }).to.deep.equal({ errors: [], hints: [] })
   })
 
   it('names the kind of the value within any operators', () => {
@@ -93,6 +101,12 @@ describe('server/column-hint', () => {
     expect(hints[0]).to.include('dataSources.items.manifest names "later"')
     const both = reportsOf({ manifest: { m: true, n: true } }, {})
     expect(both.errors).to.deep.equal([])
+  })
+
+  it('looks once for a name of a manifest or a sort that is no column', () => {
+    const sortLimit = parseSortLimit({ s: 1 }, undefined, 'items')
+    const { looked } = reportsOf({ manifest: { later: true, t: true }, sortLimit }, {}, {}, {})
+    expect(looked.filter((path) => path !== '_id')).to.deep.equal(['later', 't', 's', 't', 't'])
   })
 
   it('tells of the values that clients give as a hint alone', () => {

@@ -338,7 +338,7 @@ describe('Following once per host', function () {
     const long = join(sockets.folder, 'x'.repeat(100))
     for (const [folder, why] of [
       [sockets.folder, 'others may enter it: give it the mode 0700'],
-      [link, 'it is no folder of this user'],
+      [link, 'it is a link: give the path of the folder itself'],
       [long, 'its path is too long for a socket'],
       [join(file, 'folder'), 'ENOTDIR'],
     ] as const) {

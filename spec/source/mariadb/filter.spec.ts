@@ -196,6 +196,18 @@ describe('source/mariadb/filter on a real server', () => {
     expect(wrong).to.deep.equal([])
   }).timeout(60_000)
 
+  it('finds by a BigInt what its JSON form finds', async () => {
+    for (const [given, json] of [
+      [1n, 1],
+      [9007199254740993n, '9007199254740993'],
+    ] as const) {
+      const expected = ids(all.filter(({ big }) => big === json))
+      expect(expected).to.have.length(1)
+      for (const big of [given, { $eq: given }, { $in: [given, 7n] }, { $gte: given, $lte: given }])
+        expect(ids(await database.read('items', { big }))).to.deep.equal(expected)
+    }
+  })
+
   it('finds by a joint query just what each of its queries finds', async () => {
     let saved = 0
     const source = {

@@ -286,8 +286,8 @@ describe('source/mongo/adapter on a real server', () => {
     expect(() => mongo(db, { oncePerHost: 1 } as object)).to.throw(
       'oncePerHost must be true, false or the path',
     )
-    for (const maxAwaitTimeMS of [-1, 0, Number.NaN, '200' as never])
-      expect(() => mongo(db, { maxAwaitTimeMS })).to.throw('maxAwaitTimeMS must be a number of milliseconds')
+    for (const maxAwaitTimeMS of [Number.NaN, -1, 1.5, 2 ** 31, '200'])
+      expect(() => mongo(db, { maxAwaitTimeMS } as object)).to.throw('maxAwaitTimeMS must be a whole number')
     mongo(db)
     expect(() => mongo(db, { oncePerHost: true })).to.throw(
       "'oncePerHost' had another value in the first call",

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { BSONRegExp } from 'mongodb'
 import { checkPipeline, checkReported } from '../../../lib/source/mongo/pipeline.ts'
 import { failure } from '../../support/failure.ts'
 
@@ -14,6 +15,8 @@ describe('source/mongo/pipeline', () => {
       [{ $match: {} }, 'is no list of stages'],
       ['tasks', 'is no list of stages'],
       [[null], 'is no list of stages'],
+      [[{}], 'is no list of stages'],
+      [[new Map([['$match', {}]])], 'is no list of stages'],
     ] as const) {
       const { code, message } = failure(() => checkPipeline(pipeline))
       expect([code, message]).to.deep.equal([
@@ -36,12 +39,17 @@ describe('source/mongo/pipeline', () => {
       [{ $match: { $or: [{ 'ns.coll': SHOWN }, { 'to.coll': SHOWN }, { operationType: 'dropDatabase' }] } }],
     ],
     ['conditions that hold together', [{ $match: { $and: [{ 'ns.db': 'app' }, { 'ns.coll': SHOWN }] } }]],
-    ['a field of its documents', [{ $match: { 'fullDocument.team': 'red' } }]],
-    ['the denial of several conditions', [{ $match: { $nor: [{ 'ns.coll': 'logs' }] } }]],
+    [
+      'a field of its documents, for the events that have one',
+      [{ $match: { $or: [{ operationType: { $ne: 'insert' } }, { 'fullDocument.team': 'red' }] } }],
+    ],
+    ['a field that its documents lack', [{ $match: { 'fullDocument.logged': { $exists: false } } }]],
+    ['the denial of several conditions', [{ $match: { $nor: [{ 'ns.coll': 'logs' }, { 'a.b': 1 }] } }]],
+    ['a pattern of EJSON', [{ $match: { 'ns.coll': { $in: [new BSONRegExp('^ta')] } } }]],
     ['an expression', [{ $match: { $expr: { $eq: ['$ns.coll', 'tasks'] } } }]],
     ['an operator that only MongoDB knows', [{ $match: { 'ns.coll': { $bitsAllSet: 1 } } }]],
     ['a stage that splits large events', [{ $changeStreamSplitLargeEvent: {} }]],
-    ['all kinds of changes', [{ $match: { operationType: { $ne: 'drop' } } }]],
+    ['all kinds of changes', [{ $match: { operationType: { $ne: 'dropDatabase' } } }]],
   ]
   for (const [what, pipeline] of OPEN)
     it(`lets a collection through by ${what}`, () => {
@@ -62,14 +70,35 @@ describe('source/mongo/pipeline', () => {
     [
       'all of several ways',
       [{ $match: { $or: [{ 'ns.coll': 'logs' }, { 'to.coll': 'tasks' }, { operationType: 'drop' }] } }],
-      'all changes',
+      'the events insert, update, replace, delete',
     ],
     [
       'the kinds of changes that are most thought of',
       [{ $match: { operationType: { $in: ['insert', 'update', 'delete'] } } }],
-      'the events replace',
+      'the events replace, drop, rename',
     ],
-    ['one kind of changes', [{ $match: { operationType: 'insert' } }], 'the events update, replace, delete'],
+    [
+      'all kinds of changes of documents',
+      [{ $match: { operationType: { $in: ['insert', 'update', 'replace', 'delete'] } } }],
+      'the events drop, rename',
+    ],
+    [
+      'one kind of changes',
+      [{ $match: { operationType: 'insert' } }],
+      'the events update, replace, delete, drop, rename',
+    ],
+    [
+      'a field of its documents',
+      [{ $match: { 'fullDocument.team': 'red' } }],
+      'the events update, delete, drop, rename',
+    ],
+    [
+      'a field of an update',
+      [{ $match: { 'updateDescription.updatedFields.team': { $exists: true } } }],
+      'the events insert, replace, delete, drop, rename',
+    ],
+    ['the denial of its name', [{ $match: { $nor: [{ 'ns.coll': 'tasks' }] } }], 'all changes'],
+    ['a misspelt name of a field', [{ $match: { 'ns.collection': 'tasks' } }], 'all changes'],
   ]
   for (const [what, pipeline, events] of CLOSED)
     it(`is refused where it leaves a collection out by ${what}`, () => {
