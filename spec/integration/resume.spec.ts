@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { applyDelta } from '../../lib/model/delta.ts'
 import type { Model } from '../../lib/model/document.ts'
-import { formatPoint, formatPosition, parsePosition } from '../../lib/protocol/position.ts'
+import { formatPoint, formatPosition, NO_POSITION, parsePosition } from '../../lib/protocol/position.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { PositionSeal } from '../../lib/server/tokens/position-seal.ts'
 import { scopeOf } from '../../lib/server/tokens/token.ts'
@@ -167,6 +167,66 @@ describe('Coming back to a stream', () => {
     ])
     expect(back.of('payload').map(({ data }) => data.root)).to.deep.equal(['notes'])
     expect(back.of('delta').map(({ data }) => data.root)).to.deep.equal(['users'])
+  })
+
+  describe('while the source of another root is down', () => {
+    const down = memory()
+    const notes = down.collection('notes')
+    const open = down.open.bind(down)
+    let back: Awaited<ReturnType<typeof readStream>>
+    const deltas = () => back.of('delta').map(({ data }) => data.root)
+
+    /** Comes back to changes of both roots, where the source of `notes` opens like this. */
+    async function comeBack(reopen: typeof down.open): Promise<void> {
+      await notes.deleteMany({})
+      await notes.insertOne({ _id: 1, name: 'note' })
+      const manifest = { name: true as const }
+      await start({
+        dataSources: { notes: { manifest, collection: notes }, users: { manifest, collection: users } },
+        onError: () => {},
+      })
+      const first = await ready()
+      first.close()
+      await until(() => server.stats().connections === 0)
+      await users.updateOne({ _id: 1 }, { $set: { name: 'two' } })
+      await notes.updateOne({ _id: 1 }, { $set: { name: 'another' } })
+      down.open = reopen
+      back = await readStream(`${url}/stream`, { 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+      await until(() => deltas().length === 1, 'the change of users', 10_000)
+      await users.updateOne({ _id: 1 }, { $set: { name: 'three' } })
+      await until(() => deltas().length === 2, 'a later change of users', 10_000)
+      expect(deltas()).to.deep.equal(['users', 'users'])
+      // A position would leave out what the client has of users, or what it lacks of notes.
+      expect(back.lastId()).to.equal(NO_POSITION)
+    }
+    afterEach(() => {
+      down.open = open
+    })
+
+    it('replays a root, and loads the other one once its source no longer fails', async () => {
+      await comeBack(() => Promise.reject(new Error('down')))
+      down.open = open
+      await until(() => back.names().includes('ready'), 'ready', 10_000)
+      expect(back.of('payload').map(({ data }) => data.data)).to.deep.equal([[{ _id: 1, name: 'another' }]])
+      expect(deltas()).to.deep.equal(['users', 'users'])
+      expect(back.lastId()).not.to.equal(NO_POSITION)
+    })
+
+    it('replays a root, and the other one as soon as its source opens', async () => {
+      let release = () => {}
+      const gate = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      await comeBack(async (...given) => {
+        await gate
+        return await open(...given)
+      })
+      release()
+      await until(() => back.names().includes('ready'), 'ready', 10_000)
+      expect(back.of('payload')).to.deep.equal([])
+      expect(deltas()).to.deep.equal(['users', 'users', 'notes'])
+      expect(back.lastId()).not.to.equal(NO_POSITION)
+    })
   })
 
   it('resets a callback source that nobody listened to meanwhile, whatever else there was to tell', async () => {

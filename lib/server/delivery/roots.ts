@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import { withMore } from '../feed/frame.ts'
-import { retryUntil } from '../support/scheduling.ts'
+import { retryUntil, withTimeout } from '../support/scheduling.ts'
 import type { CatchUp } from '../view/catch-up.ts'
 import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
@@ -29,6 +29,9 @@ export interface LoadingClient {
   /** Reports that all roots are live. */
   readyNow(): void
 }
+
+/** Limits the wait for the sources of the other roots once one is open, in milliseconds. */
+const OPENING_MS = 2000
 
 /**
  * Brings the roots of one client to the present. `load` sends a snapshot of a root, `#cross` a catch-up
@@ -237,22 +240,34 @@ export class Roots {
     const begun = roots.map((root) => this.#begin(root))
     const current = () => begun.every((each, index) => each() || roots[index]?.isGone)
     const pointOf = (root: Root) => points.get(root.view) ?? -1
+    const opened = new Set<Root>()
+    const open = async (root: Root, index: number) => {
+      try {
+        await root.view.open()
+        // Waits for a newly opened source to report the changes that the log lacks.
+        await root.view.feed.present()
+      } catch (error) {
+        this.#restart([root], begun.slice(index, index + 1), error)
+      }
+      opened.add(root)
+    }
     try {
-      await Promise.all(
-        roots.map(async ({ view }) => {
-          await view.open()
-          // Waits for a newly opened source to report the changes that the log lacks.
-          await view.feed.present()
-        }),
-      )
+      const opening = roots.map(open)
+      await Promise.race(opening)
+      if (opened.size < roots.length) await withTimeout(Promise.all(opening), OPENING_MS)
+      // Leaves the roots to a replay of their own whose sources do not open: a source may be down for long.
+      const late = roots.filter((root, index) => !opened.has(root) && begun[index]?.())
+      if (late.length > 0) void this.#replay(late, points)
       await this.#client.rightsKnown?.()
     } catch (error) {
       return this.#restart(roots, begun, error)
     }
     if (!current()) {
-      // Goes on with the other roots, because a source that lost its history says nothing of their sources.
+      // Goes on with the other roots: a source that fails, or lost its history, says nothing of theirs.
       const left = roots.filter((root, index) => !root.isGone && begun[index]?.())
-      return left.length > 0 ? this.#replay(left, points) : undefined
+      if (left.length === 0) return
+      this.#client.own.invalidatePosition()
+      return this.#replay(left, points)
     }
     const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
     // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
