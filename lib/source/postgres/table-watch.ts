@@ -79,9 +79,8 @@ export class TableWatch {
   async check(): Promise<void> {
     for (const collection of [...this.#announced.keys()]) {
       await this.#look(collection).catch((error: unknown) => {
+        // Leaves the report to the next read.
         if (!(error instanceof ParticleError)) throw error
-        // Makes the next read check again, and report the reason.
-        this.#prepared.delete(collection)
       })
     }
   }
@@ -105,9 +104,15 @@ export class TableWatch {
     const first = this.tables.get(collection)
     if (!first || (first.isRefused && !facts.isRefused))
       this.tables.set(collection, { ...reference, ...facts })
-    if (announced !== undefined && announced !== textOf(facts))
-      await this.#options.announce({ collection, ...facts })
-    this.#announced.set(collection, textOf(facts))
+    // Makes all reads from here on check again: a follower reads the table as soon as the notice comes.
+    if (refusal !== undefined) this.#prepared.delete(collection)
+    const text = textOf(facts)
+    this.#announced.set(collection, text)
+    if (announced !== undefined && announced !== text)
+      await this.#options.announce({ collection, ...facts }).catch((error: unknown) => {
+        this.#announced.set(collection, announced)
+        throw error
+      })
     if (refusal !== undefined) throw refusal
   }
 

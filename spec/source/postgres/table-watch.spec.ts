@@ -451,6 +451,17 @@ describe('source/postgres/table-watch on a real server', () => {
   it('reads a table again whose triggers were switched off, as by a restore, and says how to switch them on', async () => {
     await database.run('CREATE TABLE users (id integer PRIMARY KEY)')
     const { adapter, recorder } = await database.follow(await database.adapter('triggers', ['users']))
+    // Answers the announcement only after the read that follows it, as a busy machine may.
+    let answer = () => {}
+    const isRead = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const run = database.pool.query.bind(database.pool) as (...given: unknown[]) => Promise<unknown>
+    database.pool.query = (async (...given: unknown[]) => {
+      const result = await run(...given)
+      if (String(given[0]).includes('.reshape(')) await isRead
+      return result
+    }) as never
     await database.transaction(
       'ALTER TABLE users DISABLE TRIGGER ALL',
       'INSERT INTO users VALUES (1)',
@@ -458,6 +469,7 @@ describe('source/postgres/table-watch on a real server', () => {
     )
     await recorder.until(() => reloads(recorder) === 1)
     const error: unknown = await readAll(adapter, 'users').catch((reason: unknown) => reason)
+    answer()
     expect(String(error)).to.include('ALTER TABLE "public"."users" ENABLE ALWAYS TRIGGER particle_record')
     await database.adapter('triggers', ['users'])
     expect((await readAll(adapter, 'users')).documents).to.deep.equal([{ _id: 1, id: 1 }])
