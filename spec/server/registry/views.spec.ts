@@ -328,7 +328,7 @@ describe('server/views', () => {
     ]
     for (const [what, source, documents] of kinds) {
       it(`are reckoned at about what they take: those with ${what}`, async () => {
-        const { bytes, left, views } = await departed(200, source, documents)
+        const { bytes, left, views } = await departed(500, source, documents)
         const reckoned = left.reduce((sum, view) => sum + bytesOf(view), 0) / left.length
         expect(reckoned / bytes).to.be.within(0.5, 2.5)
         await views.close()
