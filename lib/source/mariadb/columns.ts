@@ -1,14 +1,13 @@
 import type { Json } from '../../model/document.ts'
 import type { ColumnForm, Columns } from '../source.ts'
-import { DECIMAL_DISORDER, hasScale, PathColumns } from '../sql/columns.ts'
-import { isDateBound, isDateForm, isTimeForm } from '../sql/iso.ts'
+import { hasScale, orderOf, PathColumns } from '../sql/columns.ts'
+import { isDateForm, isTimeForm } from '../sql/iso.ts'
 import { among } from './input.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Kind, Type } from './type.ts'
 
 const NUMBER = ['number'] as const
 const TEXT = ['string'] as const
-const TIMES: ReadonlySet<Kind> = new Set(['date', 'datetime', 'timestamp'] as const)
 
 /** Describes the JSON of each kind of type: its form for messages, and its types by `typeof`. */
 const FORMS: Readonly<Partial<Record<Kind, readonly [form: string, types: readonly string[]]>>> = {
@@ -53,8 +52,7 @@ function formOf(type: Type | undefined): ColumnForm | undefined {
     type: name,
     form,
     types,
-    mayOrder: TIMES.has(type.kind) ? isDateBound : undefined,
-    disorder: type.kind === 'decimal' ? DECIMAL_DISORDER : undefined,
+    ...orderOf(type.kind),
     mayEqual: (value) => {
       if (type.kind === 'set' && Array.isArray(value)) return true
       return types.includes(typeof value) && isForm(type, name, value) && isInput(type, value)

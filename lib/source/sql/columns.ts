@@ -3,9 +3,13 @@ import { isObject } from '../../model/json.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { ColumnForm, Columns, NoColumn } from '../source.ts'
 import { columnPathsOf, type Fields } from './field.ts'
+import { isDateBound } from './iso.ts'
 
-/** Explains the order of decimals, which are texts in JSON so that no digit is lost. */
-export const DECIMAL_DISORDER =
+/** The kinds of types whose values are ordered as dates. */
+const TIMES: ReadonlySet<string> = new Set(['date', 'datetime', 'timestamp', 'timestamptz'])
+/** The kinds of types whose values are texts in JSON, so that no digit is lost. */
+const DECIMALS: ReadonlySet<string> = new Set(['decimal', 'numeric'])
+const DECIMAL_DISORDER =
   'is ordered as text, so that "9.90" comes after "77.00": store an integer, such as cents, or a double'
 
 /** Limits the columns that a message lists. */
@@ -72,4 +76,12 @@ export function hasScale(value: Json, type: string): boolean {
   const scale = /^(?:numeric|decimal)\(\d+,(\d+)\)/.exec(type)?.[1]
   const digits = /^-?\d+(?:\.(\d+))?$/.exec(String(value))
   return scale === undefined || !digits || (digits[1] ?? '').length === Number(scale)
+}
+
+/** Describes the order of the values of a kind of type. */
+export function orderOf(kind: string): Pick<ColumnForm, 'mayOrder' | 'disorder'> {
+  return {
+    mayOrder: TIMES.has(kind) ? isDateBound : undefined,
+    disorder: DECIMALS.has(kind) ? DECIMAL_DISORDER : undefined,
+  }
 }
