@@ -107,8 +107,8 @@ async function run({ name, files }: Part): Promise<void> {
   // A spec that ends its process may do so with code 0: then only the missing result shows it.
   if (written === undefined || code === null || (code !== 0 && result.failures === 0)) {
     result.failures++
-    const end = late ? `after ${MINUTES} minutes` : `with ${code === null ? 'a signal' : `code ${code}`}`
-    result.failed.push(`the lane ${name} ended ${end}`)
+    const how = late ? `after ${MINUTES} minutes` : `with ${code === null ? 'a signal' : `code ${code}`}`
+    result.failed.push(`the lane ${name} ended ${how}`)
   }
   results.push(result)
   const seconds = Math.round((performance.now() - began) / 1000)

@@ -31,9 +31,6 @@ interface Comparison {
   isOrder?: boolean
 }
 
-/** Ends the description of a value that has a column's type, but not the form of its values. */
-const OTHER_FORM = ' of another form'
-
 type Report = 'error' | 'debug'
 
 /**
@@ -75,7 +72,8 @@ export function columnHint(
       }
       const odd = oddValue(found, comparison)
       if (odd === undefined) continue
-      const effect = isOrder && odd.endsWith(OTHER_FORM) ? 'their order means nothing' : 'the two never match'
+      const isOfType = isOrder && hasType(found, comparison.values[0])
+      const effect = isOfType ? 'their order means nothing' : 'the two never match'
       warnings[report](
         `${option} ${path}`,
         `${option} compares "${path}" with ${odd}, but the column of the table ${collection} has the type ` +
@@ -169,13 +167,18 @@ function oddValue(form: ColumnForm, { values, byType, isOrder }: Comparison): st
   }
   if (values.some(may)) return undefined
   const [first] = values
-  return first === undefined ? undefined : describe(first, types)
+  return first === undefined ? undefined : describe(first, form)
 }
 
-function describe(value: unknown, types: readonly string[]): string {
+function describe(value: unknown, form: ColumnForm): string {
   if (value instanceof RegExp) return 'a pattern'
   const json = inJson(value)
   const type = Array.isArray(json) ? 'list' : typeof json
   const name = type === 'string' ? 'a text' : type === 'object' ? 'an object' : `a ${type}`
-  return types.includes(typeof json) ? name + OTHER_FORM : name
+  return hasType(form, value) ? `${name} of another form` : name
+}
+
+/** Checks whether a value has a type of a column's values. Their forms may still differ. */
+function hasType({ types }: ColumnForm, value: unknown): boolean {
+  return types.includes(typeof inJson(value))
 }
